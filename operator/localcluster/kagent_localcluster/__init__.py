@@ -1,0 +1,1 @@
+"""A Kubernetes API server and process runner for one machine. Knows Kubernetes and nothing of kagent."""

@@ -1,0 +1,108 @@
+"""Errors of the local cluster, shaped as the API server answers them.
+
+    ApiError(code, reason)
+    ├── BadRequest 400   ├── Unauthorized 401   ├── Forbidden 403   ├── NotFound 404
+    ├── MethodNotAllowed 405   ├── NotAcceptable 406   ├── AlreadyExists, Conflict 409
+    ├── Expired 410   ├── UnsupportedMediaType 415   ├── Invalid 422 (causes)
+    └── ServiceUnavailable 503
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+__all__ = [
+    "AlreadyExists", "ApiError", "BadRequest", "Cause", "Conflict", "Expired", "Forbidden", "Invalid",
+    "MethodNotAllowed", "NotAcceptable", "NotFound", "ServiceUnavailable", "Unauthorized", "UnsupportedMediaType",
+]  # fmt: skip
+
+
+class Cause(NamedTuple):
+    """One entry of ``status.details.causes``."""
+
+    field: str
+    message: str
+    reason: str = "FieldValueInvalid"
+
+
+class ApiError(Exception):
+    """What the server answers instead of an object; ``status()`` is the metav1.Status of the wire."""
+
+    code: ClassVar[int] = 500
+    reason: ClassVar[str] = "InternalError"
+
+    def __init__(self, message: str, *, kind: str = "", name: str = "", group: str = "", causes: tuple[Cause, ...] = ()):
+        super().__init__(message)
+        self.message = message
+        self.kind = kind
+        self.name = name
+        self.group = group
+        self.causes = causes
+
+    def status(self) -> dict[str, Any]:
+        """Return the metav1.Status object."""
+        details: dict[str, Any] = {
+            key: value for key, value in (("name", self.name), ("group", self.group), ("kind", self.kind)) if value
+        }
+        if self.causes:
+            details["causes"] = [
+                {"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in self.causes
+            ]
+        return {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+            "details": details,
+            "code": self.code,
+        }
+
+
+class BadRequest(ApiError):
+    code, reason = 400, "BadRequest"
+
+
+class Unauthorized(ApiError):
+    code, reason = 401, "Unauthorized"
+
+
+class Forbidden(ApiError):
+    code, reason = 403, "Forbidden"
+
+
+class NotFound(ApiError):
+    code, reason = 404, "NotFound"
+
+
+class MethodNotAllowed(ApiError):
+    code, reason = 405, "MethodNotAllowed"
+
+
+class NotAcceptable(ApiError):
+    code, reason = 406, "NotAcceptable"
+
+
+class AlreadyExists(ApiError):
+    code, reason = 409, "AlreadyExists"
+
+
+class Conflict(ApiError):
+    code, reason = 409, "Conflict"
+
+
+class Expired(ApiError):
+    code, reason = 410, "Expired"
+
+
+class UnsupportedMediaType(ApiError):
+    code, reason = 415, "UnsupportedMediaType"
+
+
+class Invalid(ApiError):
+    code, reason = 422, "Invalid"
+
+
+class ServiceUnavailable(ApiError):
+    code, reason = 503, "ServiceUnavailable"
