@@ -9,6 +9,7 @@ was this in kubectl). Stores and drafts keep the raw text; whatever builds rows,
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 __all__ = ["clean", "has_hidden"]
@@ -47,7 +48,9 @@ _UNSEEN: Final = re.compile(
     f"|(?<![{_JOINING}{_PICTURES}])(?<![{_PICTURES}]\ufe0f)[{_JOINERS}]"
     f"|(?:^|(?<=[{_INVISIBLE}{_JOINERS}{_SELECTORS}\\s\x00-\x1f\x7f]))[{_SELECTORS}])+"
 )
+_SUSPECT_ASCII: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f]")
 _SUSPECT: Final = re.compile(f"[\x00-\x09\x0b-\x1f\x7f{_INVISIBLE}{_JOINERS}{_SELECTORS}]")
+_CANDIDATE: Final = re.compile(f"[{_INVISIBLE}{_JOINERS}{_SELECTORS}]")
 
 
 def clean(text: str, *, newlines: bool = True) -> str:
@@ -58,10 +61,9 @@ def clean(text: str, *, newlines: bool = True) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    if _SUSPECT.search(text):
-        text = _COLOUR.sub("", text.replace("\r\n", "\n"))
-        text = _SEQUENCE.sub(ESCAPE_MARK, text)
-        text = _UNSEEN.sub(HIDDEN_MARK, text)
+    if _suspect(text):
+        text = _SEQUENCE.sub(ESCAPE_MARK, _COLOUR.sub("", text.replace("\r\n", "\n")))
+        text = "".join(_visible(text))
         text = _CONTROL.sub(_picture, text.replace("\t", _TAB))
     return text if newlines else text.replace("\n", " ")
 
@@ -70,10 +72,32 @@ def has_hidden(text: str) -> bool:
     """Tell whether ``text`` holds something a reader could not see; line ends, tabs and colours do not count."""
     if text.isascii() and text.isprintable():
         return False
-    if not _SUSPECT.search(text):
+    if not _suspect(text):
         return False
     text = _COLOUR.sub("", text.replace("\r\n", "\n"))
-    return bool(_CONTROL.search(text) or _UNSEEN.search(text))
+    return bool(_CONTROL.search(text)) or any(piece is HIDDEN_MARK for piece in _visible(text))
+
+
+def _suspect(text: str) -> bool:
+    pattern = _SUSPECT_ASCII if text.isascii() else _SUSPECT
+    return pattern.search(text) is not None
+
+
+def _visible(text: str) -> Iterator[str]:
+    """Yield the text in pieces, each invisible run as the mark.
+
+    The judgement looks at neighbours and is slow, so it runs only where a plain character class found a candidate.
+    """
+    done = position = 0
+    while found := _CANDIDATE.search(text, position):
+        position = found.start()
+        if unseen := _UNSEEN.match(text, position):
+            yield text[done:position]
+            yield HIDDEN_MARK
+            done = position = unseen.end()
+        else:
+            position += 1
+    yield text[done:]
 
 
 def _picture(match: re.Match[str]) -> str:
