@@ -45,5 +45,22 @@ format: $(VENV)/.installed-dev ## format and fix what ruff can
 	@$(BIN)/ruff format $(PACKAGES) tests
 	@$(BIN)/ruff check --fix $(PACKAGES) tests
 
+bench: $(VENV)/.installed-dev ## measure start, readiness, memory and latency on this machine
+	@$(BIN)/python -m bench $(ARGS)
+
+screenshots: $(VENV)/.installed-dev ## write screenshots/ from the real demo
+	@$(BIN)/python screenshots/shoot.py $(ARGS)
+
+conformance: $(VENV)/.installed-dev ## the same suites against a real kube-apiserver and etcd, where they can be had
+	@tests/conformance/run $(ARGS)
+
+constraints: $(BIN)/uv ## pin the newest releases that resolve together
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --upgrade $(MEMBERS) $(DEMO_TOOLS) $(DEV_TOOLS)
+	@{ head -n 1 constraints.txt; VIRTUAL_ENV=$(VENV) $(BIN)/uv pip freeze --exclude-editable; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## remove the virtual environment and caches
+	@rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
 help: ## this text
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -1,0 +1,1 @@
+"""What ``kagent-tui demo`` applies: ordinary manifests, and the program of the BYO agent."""
