@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MEMBERS := -e '.[local]' -e engine -e operator -e 'operator/api[kube]' -e operator/localcluster
-PACKAGES := kagent_tui engine/kagent_engine operator/kagent_operator operator/api/kagent_api operator/localcluster/kagent_localcluster
+PACKAGES := kagent_tui engine/kagent_engine operator/kagent_operator operator/api/kagent_api operator/localcluster/kagent_localcluster bench screenshots
 .DEFAULT_GOAL := help
 
 # The members, their pinned dependencies, and the demo's MCP servers, so that nothing downloads at first use.

@@ -1,0 +1,227 @@
+"""The road of the demo: cluster serving, every sample agent Ready, first usable frame, an agent's start and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from kagent_api.kube import KubeClient, load_access
+from kagent_api.kube import resources as kinds
+from kagent_tui.local.bootstrap import apply_all, install, operator_manifests
+from kagent_tui.local.demo import NAMESPACE, sample_manifests
+from kagent_tui.local.models import choose_model
+from kagent_tui.local.process import ClusterProcess, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["Figure", "engine", "road"]
+
+_PROGRAMS = Path(sys.executable).parent
+
+
+class Figure(NamedTuple):
+    """One line of the table."""
+
+    name: str
+    value: float
+    unit: str
+    goal: str
+
+
+def road(rounds: int) -> list[Figure]:
+    """Measure the demo as a person meets it."""
+    serving: list[float] = []
+    ready: list[float] = []
+    frame: list[float] = []
+    stop: list[float] = []
+    for _ in range(rounds):
+        data_dir = Path(tempfile.mkdtemp(prefix="kagent-tui-bench-"))
+        begin = time.perf_counter()
+        cluster = ClusterProcess.start(data_dir, port=free_port())
+        try:
+            serving.append(time.perf_counter() - begin)
+            asyncio.run(_samples_ready(data_dir))
+            ready.append(time.perf_counter() - begin)
+            frame.append(_first_frame(data_dir / "kubeconfig"))
+        finally:
+            begin = time.perf_counter()
+            cluster.stop()
+            stop.append(time.perf_counter() - begin)
+            shutil.rmtree(data_dir, ignore_errors=True)
+    return [
+        Figure("local cluster serving after its command", statistics.median(serving), "s", "<= 1"),
+        Figure("every sample agent Ready after the demo's start", statistics.median(ready), "s", "<= 15"),
+        Figure("dashboard: start to a frame that names an agent", statistics.median(frame), "s", "<= 0.8"),
+        Figure("demo: everything stopped", statistics.median(stop), "s", ""),
+    ]
+
+
+def engine(rounds: int) -> list[Figure]:
+    """Measure an agent process by itself: start to card, memory without tools and with one MCP session."""
+    start: list[float] = []
+    plain: list[float] = []
+    with_mcp: list[float] = []
+    with _mcp_server() as mcp_url:
+        for _ in range(rounds):
+            with _engine({}) as (seconds, pid, _url):
+                start.append(seconds)
+                plain.append(_rss(pid))
+            tools = {"http_tools": [{"params": {"url": mcp_url, "headers": {}}, "tools": []}]}
+            with _engine(tools) as (_seconds, pid, url):
+                _say_hello(url)
+                with_mcp.append(_rss(pid))
+    return [
+        Figure("engine: start to agent card", statistics.median(start), "s", "<= 1"),
+        Figure("engine: memory without tools", statistics.median(plain), "MB", "< 90"),
+        Figure("engine: memory after a turn with an MCP session", statistics.median(with_mcp), "MB", "< 110"),
+    ]
+
+
+async def _samples_ready(data_dir: Path) -> None:
+    operator = asyncio.create_task(operator_manifests(NAMESPACE, state_dir=data_dir / "operator"))
+    samples = sample_manifests(choose_model("scripted", NAMESPACE, {}))
+    async with KubeClient(load_access(str(data_dir / "kubeconfig"))) as client:
+        await install(client, NAMESPACE, operator, step=lambda _: None)
+        await apply_all(client, samples, NAMESPACE)
+        waiting = {str(each["metadata"]["name"]) for each in samples if each["kind"] == "Agent"}
+        listed = await client.list(kinds.AGENTS, NAMESPACE)
+        async with asyncio.timeout(120):
+            async for event in client.watch(kinds.AGENTS, NAMESPACE, resource_version=listed.resource_version):
+                conditions = event.object.get("status", {}).get("conditions", [])
+                if any(each["type"] == "Ready" and each["status"] == "True" for each in conditions):
+                    waiting.discard(str(event.object["metadata"]["name"]))
+                if not waiting:
+                    return
+
+
+def _first_frame(kubeconfig: Path) -> float:
+    """Return the seconds from exec to the first output that names a sample agent."""
+    begin = time.perf_counter()
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ["TERM"] = "xterm-256color"
+        os.environ["COLUMNS"], os.environ["LINES"] = "140", "40"
+        program = str(_PROGRAMS / "kagent-tui")
+        os.execv(program, [program, "--kubeconfig", str(kubeconfig), "-n", NAMESPACE])
+    seen = b""
+    try:
+        while b"time-agent" not in seen:
+            if not select.select([fd], [], [], 20)[0]:
+                raise RuntimeError("the dashboard showed no agent within 20 s")
+            seen += os.read(fd, 65536)
+        return time.perf_counter() - begin
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        _drain(fd)
+        os.waitpid(pid, 0)
+
+
+def _drain(fd: int) -> None:
+    try:
+        while select.select([fd], [], [], 20)[0] and os.read(fd, 65536):
+            pass
+    except OSError:  # Linux reports the end of a pty as EIO
+        pass
+
+
+@contextmanager
+def _engine(extra: dict[str, object]) -> Generator[tuple[float, int, str]]:
+    """Start an engine with the scripted model behind it; yield (seconds to card, pid, base URL)."""
+    port, model_port = free_port(), free_port()
+    program = str(_PROGRAMS / "kagent-engine")
+    with tempfile.TemporaryDirectory() as folder:
+        config = {
+            "model": {"type": "openai", "model": "scripted", "base_url": f"http://127.0.0.1:{model_port}/v1"},
+            "description": "bench",
+            "instruction": "You are measured.",
+            "stream": True,
+            **extra,
+        }
+        card: dict[str, object] = {
+            "name": "bench",
+            "description": "bench",
+            "version": "",
+            "skills": [],
+            "capabilities": {"streaming": True},
+        }
+        card |= {"defaultInputModes": ["text"], "defaultOutputModes": ["text"], "url": f"http://127.0.0.1:{port}"}
+        (Path(folder) / "config.json").write_text(json.dumps(config))
+        (Path(folder) / "agent-card.json").write_text(json.dumps(card))
+        env = os.environ | {"KAGENT_NAME": "bench", "KAGENT_NAMESPACE": "bench", "KAGENT_TUI_STATE": folder}
+        model = subprocess.Popen([program, "scripted-model", "--port", str(model_port)], env=env)
+        _until_served(f"http://127.0.0.1:{model_port}/health")
+        begin = time.perf_counter()
+        process = subprocess.Popen([program, "--port", str(port), "--filepath", folder], env=env)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _until_served(f"{url}/.well-known/agent-card.json")
+            yield time.perf_counter() - begin, process.pid, url
+        finally:
+            for each in (process, model):
+                each.terminate()
+                each.wait(20)
+
+
+@contextmanager
+def _mcp_server() -> Generator[str]:
+    """Serve mcp-server-time over streamable HTTP by our own bridge."""
+    port = free_port()
+    argv = [
+        str(_PROGRAMS / "kagent-engine"),
+        "mcp-bridge",
+        "--port",
+        str(port),
+        "--",
+        str(_PROGRAMS / "mcp-server-time"),
+    ]
+    process = subprocess.Popen(argv)
+    try:
+        _until_served(f"http://127.0.0.1:{port}/health")
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _say_hello(url: str) -> None:
+    message = {"messageId": "bench", "role": "user", "kind": "message", "parts": [{"kind": "text", "text": "hello"}]}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {"message": message}})
+    request = urllib.request.Request(url, body.encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        answer.read()
+
+
+def _until_served(url: str) -> None:
+    deadline = time.perf_counter() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except (OSError, urllib.error.URLError):
+            if time.perf_counter() > deadline:
+                raise
+            time.sleep(0.005)
+
+
+def _rss(pid: int) -> float:
+    """Return the resident memory of a process in MB (10^6 bytes), from /proc."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise RuntimeError(f"no VmRSS for process {pid}")

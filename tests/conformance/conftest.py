@@ -1,0 +1,109 @@
+"""A real control plane for a test session: etcd and kube-apiserver from KUBEBUILDER_ASSETS, on loopback."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import subprocess
+import urllib.request
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+_START_SECONDS = 120.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here needs the control plane; without one each test says so."""
+    reason = "needs a real kube-apiserver: make conformance"
+    for item in items:
+        if "conformance" in item.path.parts:
+            item.add_marker(pytest.mark.conformance)
+            if not os.environ.get("KUBEBUILDER_ASSETS"):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def real_kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Start etcd and kube-apiserver; return an administrator's kubeconfig."""
+    assets = Path(os.environ["KUBEBUILDER_ASSETS"])
+    folder = tmp_path_factory.mktemp("controlplane")
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    (folder / "sa.key").write_bytes(private)
+    (folder / "tokens.csv").write_text('admin-token,admin,admin,"system:masters"\n')
+    client, peer, secure = _ports(3)
+    etcd = [
+        *(str(assets / "etcd"), "--data-dir", str(folder / "etcd"), "--unsafe-no-fsync"),
+        *(f"--listen-client-urls=http://127.0.0.1:{client}", f"--advertise-client-urls=http://127.0.0.1:{client}"),
+        f"--listen-peer-urls=http://127.0.0.1:{peer}",
+    ]
+    apiserver = [
+        *(str(assets / "kube-apiserver"), f"--etcd-servers=http://127.0.0.1:{client}", f"--secure-port={secure}"),
+        *("--bind-address=127.0.0.1", f"--cert-dir={folder / 'certs'}", "--authorization-mode=RBAC"),
+        *(f"--token-auth-file={folder / 'tokens.csv'}", "--service-cluster-ip-range=10.0.0.0/24"),
+        *("--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={folder / 'sa.key'}"),
+        *(f"--service-account-signing-key-file={folder / 'sa.key'}", "--allow-privileged=true"),
+        "--disable-admission-plugins=ServiceAccount",  # no controller-manager makes the default accounts here
+    ]
+    with _running(etcd, folder / "etcd.log"), _running(apiserver, folder / "apiserver.log") as server:
+        _wait_ready(secure, server, folder / "apiserver.log")
+        yield _kubeconfig(folder / "kubeconfig", secure)
+
+
+def _ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(each.getsockname()[1]) for each in held]
+    for each in held:
+        each.close()
+    return ports
+
+
+@contextmanager
+def _running(argv: list[str], log: Path) -> Generator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_ready(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    trust_all = ssl._create_unverified_context()  # pyright: ignore[reportPrivateUsage]  # its certificate is made at start
+    request = urllib.request.Request(
+        f"https://127.0.0.1:{port}/readyz", headers={"Authorization": "Bearer admin-token"}
+    )
+    deadline = monotonic() + _START_SECONDS
+    while monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(request, timeout=2, context=trust_all):
+                return
+        except OSError:
+            sleep(0.1)  # a foreign program's start can only be polled
+    raise AssertionError(f"kube-apiserver is not ready:\n{log.read_text()[-2000:]}")
+
+
+def _kubeconfig(path: Path, port: int) -> Path:
+    cluster = {"server": f"https://127.0.0.1:{port}", "insecure-skip-tls-verify": True}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "real",
+        "contexts": [{"name": "real", "context": {"cluster": "real", "user": "admin", "namespace": "default"}}],
+        "clusters": [{"name": "real", "cluster": cluster}],
+        "users": [{"name": "admin", "user": {"token": "admin-token"}}],
+    }
+    path.write_text(yaml.safe_dump(config))
+    path.chmod(0o600)
+    return path

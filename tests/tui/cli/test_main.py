@@ -1,0 +1,49 @@
+"""The command line's frame: dispatch, usage errors, exit codes, what it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from kagent_tui.cli import COMMANDS, main
+
+
+def test_version_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from kagent_tui.cli import main; main(['--version']);"
+        "heavy = {'textual', 'httpx', 'pydantic', 'a2a', 'kubernetes', 'yaml', 'kagent_localcluster'};"
+        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["kagent-tui 0.1.0", "[]"]
+
+
+def test_an_unknown_command_is_a_usage_error_that_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["agnets"]) == 64
+    assert "'agnets'" in capsys.readouterr().err
+
+
+def test_a_wrong_option_ends_with_64(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["local", "up", "--port", "many"])
+    assert ended.value.code == 64
+    assert "--port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [each.name for each in COMMANDS])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"kagent-tui {command}" in capsys.readouterr().out
+
+
+def test_the_dashboard_refuses_to_draw_where_there_is_no_terminal() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kagent_tui"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    assert done.returncode == 1
+    assert "needs a terminal" in done.stderr
+    assert "Traceback" not in done.stderr
