@@ -13,6 +13,7 @@ __all__ = [
     "ConfigMapKey", "FoundryConfig", "GDCHServiceAccount", "GeminiConfig", "GeminiVertexAIConfig", "ModelConfig",
     "ModelConfigSpec", "ModelConfigStatus", "ModelProvider", "ModelProviderConfig", "ModelProviderConfigSpec",
     "ModelProviderConfigStatus", "OllamaConfig", "OpenAIConfig", "SAPAICoreConfig", "SecretReference", "TokenExchange",
+    "own_block_only",
 ]  # fmt: skip
 
 ModelProvider = Literal[
@@ -42,13 +43,14 @@ _BLOCKS = {
 }
 
 
-def _own_block_only(blocks: dict[str, str]) -> tuple[Rule, ...]:
+def own_block_only(*blocks: str) -> tuple[Rule, ...]:
+    """Return the rules that each of these blocks needs its provider."""
     return tuple(
         Rule(
-            f"!(has(self.{block}) && self.provider != '{provider}')",
-            f"provider.{block} must be nil if the provider is not {provider}",
+            f"!(has(self.{block}) && self.provider != '{_BLOCKS[block]}')",
+            f"provider.{block} must be nil if the provider is not {_BLOCKS[block]}",
         )
-        for block, provider in blocks.items()
+        for block in blocks
     )
 
 
@@ -186,7 +188,7 @@ class FoundryConfig(Shape):
 
 class ModelConfigSpec(Shape):
     rules: ClassVar = (
-        *_own_block_only(_BLOCKS),
+        *own_block_only(*_BLOCKS),
         Rule(
             "!(has(self.apiKeySecretKey) && !has(self.apiKeySecret))",
             "apiKeySecret must be set if apiKeySecretKey is set",
