@@ -288,9 +288,7 @@ class Conversation:
                 for event in self._failed(error):
                     yield event
                 return
-        yield Failed(
-            f"the link to the agent is lost: {reason}", remedy="its task may still run: open the session later"
-        )
+        yield Failed(f"the link to the agent is lost: {reason}", remedy="its task may still run: reopen the session")
         yield Done(TurnState.UNKNOWN)
 
     async def _rejoined(self, dialect: Dialect) -> AsyncGenerator[JsonObject]:

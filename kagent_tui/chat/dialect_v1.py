@@ -69,7 +69,7 @@ class DialectV1:
             return _task(object_of(result["task"]))
         if "message" in result:
             return _message(object_of(result["message"]))
-        if "id" in result and "status" in result:
+        if "id" in result and "status" in result and "kind" not in result:
             return _task(result)
         return None
 
