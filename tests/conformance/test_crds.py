@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +42,7 @@ def _kubectl(kubeconfig: Path, *arguments: str, text: str = "") -> subprocess.Co
 
 
 @pytest.fixture(scope="module")
-def served(real_kubeconfig: Path) -> Iterator[Path]:
+def served(real_kubeconfig: Path) -> Path:
     """The real server with our CRDs, applied as a person would."""
     applied = _kubectl(real_kubeconfig, "apply", "-f", "-", text=crds_yaml())
     assert applied.returncode == 0, applied.stderr
@@ -52,7 +51,7 @@ def served(real_kubeconfig: Path) -> Iterator[Path]:
     assert established.returncode == 0, established.stderr
     for namespace in ("kagent", "test", "demo"):
         _kubectl(real_kubeconfig, "create", "namespace", namespace)
-    yield real_kubeconfig
+    return real_kubeconfig
 
 
 def test_the_crds_apply_without_a_word_of_protest(served: Path) -> None:
