@@ -82,7 +82,7 @@ def engine(rounds: int) -> list[Figure]:
             with _engine({}) as (seconds, pid, _url):
                 start.append(seconds)
                 plain.append(_rss(pid))
-            tools = {"http_tools": [{"params": {"url": mcp_url, "headers": {}}, "tools": []}]}
+            tools: dict[str, object] = {"http_tools": [{"params": {"url": mcp_url, "headers": {}}, "tools": []}]}
             with _engine(tools) as (_seconds, pid, url):
                 _say_hello(url)
                 with_mcp.append(_rss(pid))
