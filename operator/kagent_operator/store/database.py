@@ -1,0 +1,173 @@
+"""One door to the database: connections, transactions, the schema's version.
+
+SQLite is the default (write-ahead log, one writer at a time, a write that was acknowledged survives a crash of this
+process); PostgreSQL by URL. A database of a newer version is refused, never guessed at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Insert, Table, event, func, insert, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from kagent_operator.store import tables
+from kagent_operator.store.errors import NewerDatabase, StoreError
+
+__all__ = ["Database", "moment_of", "rfc3339"]
+
+# Steps from the version before to the version they stand under; version 1 is the first there is.
+MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {}
+
+_DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+# One number that every replica agrees on, so that only one of them migrates (PostgreSQL advisory lock).
+_MIGRATION_LOCK = 0x6B6167656E74
+_BUSY_MILLISECONDS = 10_000
+
+
+class Database:
+    """An open database. Use `read()` and `write()` for everything."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._last = 0
+
+    @classmethod
+    async def open(cls, address: str | Path) -> Database:
+        """Open a file (SQLite) or a URL and bring its schema up to date; raise StoreError naming what is wrong."""
+        url = _url(address)
+        shown = url.render_as_string(hide_password=True)
+        try:
+            engine = create_async_engine(url, **_options(url))
+        except (SQLAlchemyError, ImportError) as error:
+            raise _unusable(shown, error) from error
+        if url.get_backend_name() == "sqlite":
+            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        database = cls(engine)
+        try:
+            await database._migrate(shown)
+        except (SQLAlchemyError, OSError) as error:
+            await engine.dispose()
+            raise _unusable(shown, error) from error
+        except BaseException:
+            await engine.dispose()
+            raise
+        return database
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[AsyncConnection]:
+        """Give a connection in a transaction that sees one state."""
+        async with self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[AsyncConnection]:
+        """Give a connection in a transaction that is committed at the end and rolled back on an exception."""
+        async with self._engine.connect() as connection:
+            await connection.execution_options(kagent_write=True)
+            async with connection.begin():
+                yield connection
+
+    def now(self) -> int:
+        """Return this moment in nanoseconds; never the same twice, so that order is kept."""
+        self._last = max(self._last + 1, time.time_ns())
+        return self._last
+
+    def upsert(self, table: Table, values: dict[str, Any], *, keep: tuple[str, ...] = ()) -> Insert:
+        """Return an insert that updates an existing row of the same primary key, but for the columns in ``keep``."""
+        keys = [column.name for column in table.primary_key]
+        changed = {name: value for name, value in values.items() if name not in keys and name not in keep}
+        if self._engine.dialect.name == "postgresql":
+            return postgresql.insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=changed)
+        return sqlite.insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=changed)
+
+    async def _migrate(self, shown: str) -> None:
+        async with self.write() as connection:
+            if self._engine.dialect.name == "postgresql":
+                await connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            await connection.run_sync(tables.schema_version.create, checkfirst=True)
+            found = (await connection.execute(select(tables.schema_version.c.version))).scalar()
+            if found is None:
+                await connection.run_sync(tables.metadata.create_all)
+                await connection.execute(insert(tables.schema_version).values(version=tables.SCHEMA_VERSION))
+                return
+            if found > tables.SCHEMA_VERSION:
+                raise NewerDatabase(
+                    f"the database {shown} has schema version {found}, this program knows {tables.SCHEMA_VERSION}",
+                    remedy="run the version that wrote it, or give another --data-dir",
+                )
+            for version in range(found + 1, tables.SCHEMA_VERSION + 1):
+                for statement in MIGRATIONS[version]:
+                    await connection.execute(text(statement))
+                await connection.execute(tables.schema_version.update().values(version=version))
+
+
+def _unusable(shown: str, error: Exception) -> StoreError:
+    return StoreError(
+        f"the database {shown} cannot be opened: {getattr(error, 'orig', None) or error}",
+        remedy="check that its folder exists and is writable, or that the server answers",
+    )
+
+
+def _url(address: str | Path) -> URL:
+    if isinstance(address, Path) or "://" not in address:
+        path = Path(address)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the folder {path.parent} cannot be made: {error.strerror}", remedy="give a writable --data-dir"
+            ) from error
+        return URL.create("sqlite+aiosqlite", database=str(path))
+    try:
+        url = make_url(address)
+        return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    except ArgumentError as error:
+        raise StoreError(
+            "the database URL cannot be read", remedy="write it as postgresql://USER:PASSWORD@HOST/DATABASE"
+        ) from error
+
+
+def _options(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {}
+    return {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10}
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, so that a writer waits instead of failing half-way
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={_BUSY_MILLISECONDS}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("kagent_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def rfc3339(nanoseconds: int) -> str:
+    """Write a moment as the API shows it (UTC, microseconds)."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest // 1000:06d}Z"
+
+
+def moment_of(written: str) -> int:
+    """Read an RFC 3339 moment; raise ValueError when it is none."""
+    moment = datetime.fromisoformat(written)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000

@@ -1,0 +1,142 @@
+"""Sessions and their events. A session belongs to one user; the same id may exist for several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from kagent_operator.store.database import Database
+from kagent_operator.store.tables import event, session, task
+
+__all__ = ["Session", "SessionEvent", "Sessions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    id: str
+    user_id: str
+    name: str
+    agent_id: str
+    source: str
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """One event; ``data`` is the engine's JSON text, kept as it came."""
+
+    id: str
+    user_id: str
+    session_id: str
+    data: str
+    created_at: int
+    updated_at: int
+
+
+class Sessions:
+    """Reads and writes sessions. Deleting is soft, and takes a session's events and tasks along."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, user_id: str, id: str, *, agent_id: str, name: str = "", source: str = "") -> Session:
+        """Create a session, or take up an existing one of this id and user; an empty name leaves the old one."""
+        now = self._database.now()
+        async with self._database.write() as connection:
+            row = (await connection.execute(select(session).where(*_is(user_id, id)))).first()
+            if row is None:
+                created = {
+                    "id": id, "user_id": user_id, "name": name, "agent_id": agent_id, "source": source,
+                    "created_at": now, "updated_at": now, "deleted_at": None,
+                }  # fmt: skip
+                await connection.execute(self._database.upsert(session, created))
+            else:
+                values = {"agent_id": agent_id, "updated_at": now}
+                values |= {key: value for key, value in (("name", name), ("source", source)) if value}
+                await connection.execute(update(session).where(*_is(user_id, id)).values(values))
+            row = (await connection.execute(select(session).where(*_is(user_id, id)))).one()
+        return _session(row)
+
+    async def get(self, user_id: str, id: str) -> Session | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(session).where(*_is(user_id, id)))).first()
+        return _session(row) if row else None
+
+    async def owner(self, id: str) -> str | None:
+        """Return the user a session belongs to if it is exactly one."""
+        query = select(session.c.user_id).where(session.c.id == id, session.c.deleted_at.is_(None)).limit(2)
+        async with self._database.read() as connection:
+            owners = (await connection.execute(query)).scalars().all()
+        return str(owners[0]) if len(owners) == 1 else None
+
+    async def list(self, user_id: str, *, agent_id: str = "", without_source: str = "") -> list[Session]:
+        """Return a user's sessions, newest first; of one agent, and without those of a source, where given."""
+        query = select(session).where(session.c.user_id == user_id, session.c.deleted_at.is_(None))
+        if agent_id:
+            query = query.where(session.c.agent_id == agent_id)
+        if without_source:
+            query = query.where(session.c.source != without_source)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(session.c.created_at.desc()))).all()
+        return [_session(row) for row in rows]
+
+    async def change(self, user_id: str, id: str, *, name: str = "", agent_id: str = "") -> Session | None:
+        """Rename a session or move it to another agent; None when there is none."""
+        values: dict[str, Any] = {key: value for key, value in (("name", name), ("agent_id", agent_id)) if value}
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(session).where(*_is(user_id, id)).values(updated_at=self._database.now(), **values)
+            )
+            row = (await connection.execute(select(session).where(*_is(user_id, id)))).first()
+        return _session(row) if row else None
+
+    async def delete(self, user_id: str, id: str) -> bool:
+        """Delete a session with its events and tasks; say if there was one."""
+        gone = {"deleted_at": self._database.now()}
+        async with self._database.write() as connection:
+            result = await connection.execute(update(session).where(*_is(user_id, id)).values(gone))
+            for table in (event, task):
+                of_session = (table.c.session_id == id, table.c.user_id == user_id, table.c.deleted_at.is_(None))
+                await connection.execute(update(table).where(*of_session).values(gone))
+        return result.rowcount > 0
+
+    async def add_event(self, user_id: str, session_id: str, id: str, data: str) -> SessionEvent:
+        """Append an event; one of the same id is replaced in its place."""
+        now = self._database.now()
+        values = {
+            "id": id, "user_id": user_id, "session_id": session_id, "data": data,
+            "created_at": now, "updated_at": now, "deleted_at": None,
+        }  # fmt: skip
+        async with self._database.write() as connection:
+            await connection.execute(self._database.upsert(event, values, keep=("created_at", "session_id")))
+            await connection.execute(update(session).where(*_is(user_id, session_id)).values(updated_at=now))
+        return SessionEvent(id, user_id, session_id, data, now, now)
+
+    async def events(
+        self, user_id: str, session_id: str, *, ascending: bool = False, after: int | None = None, limit: int = 0
+    ) -> list[SessionEvent]:
+        """Return a session's events, newest first unless ``ascending``; ``limit`` 0 or less means all."""
+        query = select(event).where(
+            event.c.session_id == session_id, event.c.user_id == user_id, event.c.deleted_at.is_(None)
+        )
+        if after is not None:
+            query = query.where(event.c.created_at > after)
+        query = query.order_by(event.c.created_at if ascending else event.c.created_at.desc())
+        if limit > 0:
+            query = query.limit(limit)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            SessionEvent(row.id, row.user_id, row.session_id, row.data, row.created_at, row.updated_at) for row in rows
+        ]
+
+
+def _is(user_id: str, id: str) -> tuple[Any, ...]:
+    return (session.c.id == id, session.c.user_id == user_id, session.c.deleted_at.is_(None))
+
+
+def _session(row: Row[Any]) -> Session:
+    return Session(row.id, row.user_id, row.name, row.agent_id, row.source, row.created_at, row.updated_at)

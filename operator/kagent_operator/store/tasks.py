@@ -1,0 +1,108 @@
+"""A2A tasks as the engines saved them, in the dialect they came in. A task belongs to the user who began it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+
+from kagent_operator.store.database import Database
+from kagent_operator.store.errors import TaskOwned
+from kagent_operator.store.tables import task
+
+__all__ = ["StoredTask", "TaskPage", "Tasks"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTask:
+    """``data`` is the task's JSON text in the shape of ``protocol_version``; ``state`` is written as A2A 0.3 does."""
+
+    id: str
+    user_id: str
+    session_id: str
+    state: str
+    data: str
+    protocol_version: str
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    tasks: list[StoredTask]
+    total: int
+
+
+class Tasks:
+    """Reads and writes tasks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(
+        self, user_id: str, id: str, *, session_id: str, state: str, data: str, protocol_version: str
+    ) -> StoredTask:
+        """Save a task; raise TaskOwned when the id belongs to another user."""
+        now = self._database.now()
+        values = {
+            "id": id, "user_id": user_id, "session_id": session_id, "state": state, "data": data,
+            "protocol_version": protocol_version, "created_at": now, "updated_at": now, "deleted_at": None,
+        }  # fmt: skip
+        async with self._database.write() as connection:
+            owner = (await connection.execute(select(task.c.user_id).where(task.c.id == id))).scalar()
+            if owner is not None and owner != user_id:
+                raise TaskOwned(f"task {id} belongs to another user", remedy="give the task a new id")
+            await connection.execute(self._database.upsert(task, values, keep=("created_at",)))
+            row = (await connection.execute(select(task).where(task.c.id == id))).one()
+        return _task(row)
+
+    async def get(self, user_id: str, id: str) -> StoredTask | None:
+        query = select(task).where(task.c.id == id, task.c.user_id == user_id, task.c.deleted_at.is_(None))
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        return _task(row) if row else None
+
+    async def delete(self, user_id: str, id: str) -> bool:
+        """Delete a task; say if there was one."""
+        mine = (task.c.id == id, task.c.user_id == user_id, task.c.deleted_at.is_(None))
+        async with self._database.write() as connection:
+            result = await connection.execute(update(task).where(*mine).values(deleted_at=self._database.now()))
+        return result.rowcount > 0
+
+    async def of_session(self, user_id: str, session_id: str) -> list[StoredTask]:
+        """Return a session's tasks in the order they began."""
+        query = select(task).where(
+            task.c.session_id == session_id, task.c.user_id == user_id, task.c.deleted_at.is_(None)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(task.c.created_at))).all()
+        return [_task(row) for row in rows]
+
+    async def page(
+        self, user_id: str, *, session_ids: list[str] | None, state: str = "", offset: int = 0, limit: int = 50
+    ) -> TaskPage:
+        """Return tasks by id, of these sessions where given (None: of all), with the total number that fits."""
+        conditions: list[Any] = [task.c.user_id == user_id, task.c.deleted_at.is_(None)]
+        if session_ids is not None:
+            conditions.append(task.c.session_id.in_(session_ids))
+        if state:
+            conditions.append(task.c.state == state)
+        query = select(task).where(*conditions).order_by(task.c.id).offset(offset).limit(limit)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+            total = (await connection.execute(select(func.count()).select_from(task).where(*conditions))).scalar_one()
+        return TaskPage([_task(row) for row in rows], total)
+
+
+def _task(row: Row[Any]) -> StoredTask:
+    return StoredTask(
+        row.id,
+        row.user_id,
+        row.session_id,
+        row.state,
+        row.data,
+        row.protocol_version,
+        row.created_at,
+        row.updated_at,
+    )
