@@ -1,0 +1,199 @@
+"""One agent at work: takes a message, gives the loop its history and tools, and writes down what came of it.
+
+Knows neither A2A nor HTTP. A session is written twice a turn: the person's message before the model is asked, all the
+rest when the turn ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+from kagent_engine.errors import StoreUnavailable
+from kagent_engine.events import (
+    Compacted,
+    Completed,
+    Emit,
+    Failed,
+    ModelReplied,
+    Outcome,
+    Paused,
+    Pending,
+    ToolReturned,
+    TurnEvent,
+    Warned,
+)
+from kagent_engine.history import Author, conversation, open_pause
+from kagent_engine.loop import Limits, Turn, run_turn
+from kagent_engine.models.base import FilePart, Model, TextPart
+from kagent_engine.sessions import Session, SessionStore, session_name
+from kagent_engine.shapes import JsonObject
+from kagent_engine.tools.base import Answer, CallContext, Tool, ToolSource
+from kagent_engine.tools.toolbox import collect
+
+__all__ = ["Agent", "TurnRequest"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """A person's message, or (``answers``, by call id) their decisions on a turn that waits for them."""
+
+    context: CallContext
+    parts: tuple[TextPart | FilePart, ...] = ()
+    answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
+    api_key: str = ""
+    source: str = ""
+    invocation_id: str = field(default_factory=lambda: f"e-{uuid.uuid4()}")
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """What an agent is made of. ``require_approval`` names tools of any source that a person has to approve."""
+
+    name: str
+    instruction: str
+    model: Model
+    store: SessionStore
+    sources: Sequence[ToolSource] = ()
+    own_tools: Sequence[Tool] = ()
+    require_approval: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=Limits)
+    _locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(
+        default_factory=WeakValueDictionary[tuple[str, str], asyncio.Lock], repr=False
+    )
+
+    async def run(self, request: TurnRequest, emit: Emit) -> Outcome:
+        """Run one turn; turns of one session run one after the other, in the order they came."""
+        key = (request.context.session_id, request.context.user_id)
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock:
+            try:
+                session = await self._open(request)
+            except StoreUnavailable as error:
+                return Failed("SESSION_UNAVAILABLE", str(error))
+            return await self._run(session, request, emit)
+
+    async def pending(self, session_id: str, user_id: str) -> tuple[Pending, ...]:
+        """Return what the last turn of a session waits for.
+
+        Raises:
+            StoreUnavailable: the session cannot be read.
+        """
+        session = await self.store.load(session_id, user_id)
+        return open_pause(session.events) if session else ()
+
+    async def aclose(self) -> None:
+        for source in self.sources:
+            await source.aclose()
+        await self.model.aclose()
+
+    async def _open(self, request: TurnRequest) -> Session:
+        context = request.context
+        session = await self.store.load(context.session_id, context.user_id)
+        if session is None:
+            first = next((part.text for part in request.parts if isinstance(part, TextPart)), "")
+            session = await self.store.create(
+                context.session_id, context.user_id, name=session_name(first), source=request.source
+            )
+        return session
+
+    async def _run(self, session: Session, request: TurnRequest, emit: Emit) -> Outcome:
+        record = _Record(Author(self.name, request.invocation_id))
+        waiting = open_pause(session.events) if request.answers else ()
+        opening = self._opening(record.author, request, waiting)
+        history = conversation([*session.events, opening], waiting=[item.call.id for item in waiting])
+        saved = asyncio.create_task(self._save(session, [opening]))
+
+        async def note(event: TurnEvent) -> None:
+            record.add(event)
+            await emit(event)
+
+        outcome: Outcome | None = None
+        try:
+            tools = await collect(
+                self.sources, request.context, own=self.own_tools, require_approval=self.require_approval
+            )
+            turn = Turn(
+                model=self.model,
+                tools=tools,
+                instruction=self.instruction,
+                history=history,
+                context=request.context,
+                api_key=request.api_key,
+                limits=self.limits,
+                waiting=waiting,
+                answers=request.answers,
+            )
+            outcome = ended = await run_turn(turn, note)
+        finally:
+            record.end(outcome)
+            complaint = await saved or await self._save(session, record.events)
+        if complaint:
+            await emit(complaint)
+        return ended
+
+    def _opening(self, author: Author, request: TurnRequest, waiting: Sequence[Pending]) -> JsonObject:
+        if not request.answers:
+            return author.user(request.parts)
+        decided = [(item, request.answers[item.call.id]) for item in waiting if item.call.id in request.answers]
+        return author.decisions(decided)
+
+    async def _save(self, session: Session, events: Sequence[JsonObject]) -> Warned | None:
+        """Write events; a store that is away costs the history of this turn, not the answer."""
+        if not events:
+            return None
+        try:
+            await self.store.append(session, events)
+        except StoreUnavailable as error:
+            logger.error("session %s: %d events are not saved: %s", session.id, len(events), error)
+            return Warned("history_not_saved", f"This turn could not be saved: {error}", "sessions")
+        return None
+
+
+class _Record:
+    """Turns what happens into the session's events; results of one reply become one event, in the order of calls."""
+
+    def __init__(self, author: Author) -> None:
+        self.author = author
+        self.events: list[JsonObject] = []
+        self._order: list[str] = []
+        self._results: dict[str, ToolReturned] = {}
+
+    def add(self, event: TurnEvent) -> None:
+        match event:
+            case ModelReplied():
+                self._flush()
+                self._order = [call.id for call in event.calls]
+                self.events.append(self.author.model(event))
+            case ToolReturned():
+                self._results[event.call.id] = event
+            case Compacted():
+                self.events.append(self.author.compaction(event))
+            case _:
+                pass
+
+    def end(self, outcome: Outcome | None) -> None:
+        """Close the record; ``None`` means that the turn was cancelled or crashed."""
+        self._flush()
+        match outcome:
+            case Paused(pending):
+                self.events.append(self.author.pause(pending))
+            case Failed(code, message):
+                self.events.append(self.author.failure(code, message))
+            case Completed():
+                pass
+            case None:
+                self.events.append(self.author.failure("INTERRUPTED", "The turn was stopped before it ended."))
+
+    def _flush(self) -> None:
+        ordered = [self._results.pop(call_id) for call_id in self._order if call_id in self._results]
+        ordered.extend(self._results.values())
+        self._results.clear()
+        if ordered:
+            self.events.append(self.author.results(ordered))

@@ -1,0 +1,204 @@
+"""The one door through which the MCP SDK enters the engine: opens a session and speaks our types about it.
+
+Imported only once the agent card is served: the SDK costs half a second and 20 MiB. Never retries and never reconnects;
+mcp.py does.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import httpx2
+from mcp import Client
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    CONNECTION_CLOSED,
+    INVALID_REQUEST,
+    REQUEST_TIMEOUT,
+    Implementation,
+    Tool,
+    ToolListChangedNotification,
+)
+
+from kagent_api.engine_config import McpParams
+from kagent_api.names import VERSION
+from kagent_engine.errors import ToolFailed
+from kagent_engine.shapes import JsonObject
+from kagent_engine.tools.base import Progress
+
+__all__ = ["ConnectionLost", "ListedTool", "McpSession", "explain", "never_sent", "open_session"]
+
+# The SDK's own defaults, and upstream's.
+_TIMEOUT: Final = 30.0
+_READ_TIMEOUT: Final = 300.0
+_MOST_PAGES: Final = 100
+_CLIENT: Final = Implementation(name="kagent-engine", version=VERSION)
+
+
+class ConnectionLost(Exception):
+    """The session is gone. ``never_ran`` is True where the server has surely not begun the call."""
+
+    def __init__(self, message: str, *, never_ran: bool) -> None:
+        self.never_ran = never_ran
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTool:
+    """A tool as its server lists it."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+class McpSession:
+    """An open session. Calls may come from any task; closing is the opener's."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def protocol(self) -> str:
+        return self._client.protocol_version
+
+    async def list_tools(self) -> tuple[ListedTool, ...]:
+        """Return all tools, page by page; those that only a user interface may call are left out."""
+        found: list[ListedTool] = []
+        cursor: str | None = None
+        for _ in range(_MOST_PAGES):
+            page = await self._client.list_tools(cursor=cursor, cache_mode="refresh")
+            found.extend(_listed(tool) for tool in page.tools if not _app_only(tool))
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        return tuple(found)
+
+    async def call_tool(
+        self, name: str, arguments: JsonObject, *, timeout: float | None, progress: Progress | None
+    ) -> JsonObject:
+        """Call a tool and return the CallToolResult as it travels.
+
+        Raises:
+            ToolFailed: the server refused the call or did not answer in time.
+            ConnectionLost: the session is gone.
+        """
+
+        told = progress
+
+        async def report(progress: float, total: float | None, message: str | None) -> None:
+            if told is not None:
+                await told(progress, total, message or "")
+
+        try:
+            result = await self._client.call_tool(
+                name, arguments, read_timeout_seconds=timeout, progress_callback=report if progress else None
+            )
+        except MCPError as error:
+            if error.code == CONNECTION_CLOSED:
+                raise ConnectionLost(error.message, never_ran=False) from error
+            if error.code == INVALID_REQUEST and error.message == "Session terminated":
+                raise ConnectionLost(error.message, never_ran=True) from error
+            if error.code == REQUEST_TIMEOUT:
+                raise ToolFailed(
+                    f"'{name}' did not answer within {timeout:g} s; it may still be at work."
+                    if timeout
+                    else f"'{name}' did not answer in time."
+                ) from error
+            raise ToolFailed(f"'{name}' was refused: {error.message}") from error
+        except (httpx2.HTTPError, OSError, RuntimeError) as error:
+            # RuntimeError: the client was closed under the call.
+            raise ConnectionLost(explain(error), never_ran=isinstance(error, httpx2.ConnectError)) from error
+        written = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for key in ("_meta", "resultType"):
+            written.pop(key, None)
+        return written
+
+
+@asynccontextmanager
+async def open_session(
+    params: McpParams, *, sse: bool, headers: Mapping[str, str], ca_path: Path | None, changed: Callable[[], None]
+) -> AsyncGenerator[McpSession]:
+    """Connect, negotiate the protocol era, and close again; enter and leave it in the same task.
+
+    ``changed`` is called when the server says that its tools changed.
+
+    Raises:
+        Exception: whatever the transport raises, often inside a group; ``explain`` says it in words.
+    """
+
+    async def heard(message: object) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            changed()
+
+    timeout = httpx2.Timeout(params.timeout or _TIMEOUT, read=params.sse_read_timeout or _READ_TIMEOUT)
+
+    def http_client(
+        headers: dict[str, str] | None = dict(headers),  # noqa: B006 - never changed
+        timeout: httpx2.Timeout | None = timeout,
+        auth: httpx2.Auth | None = None,
+    ) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, verify=_verify(params, ca_path))
+
+    if sse:
+        transport = sse_client(
+            params.url,
+            headers=dict(headers),
+            timeout=params.timeout or _TIMEOUT,
+            sse_read_timeout=params.sse_read_timeout or _READ_TIMEOUT,
+            httpx_client_factory=http_client,
+        )
+        async with Client(transport, mode="auto", client_info=_CLIENT, cache=None, message_handler=heard) as client:
+            yield McpSession(client)
+        return
+    async with http_client() as http:
+        transport = streamable_http_client(
+            params.url, http_client=http, terminate_on_close=params.terminate_on_close is not False
+        )
+        async with Client(transport, mode="auto", client_info=_CLIENT, cache=None, message_handler=heard) as client:
+            yield McpSession(client)
+
+
+def explain(error: BaseException) -> str:
+    """Return the innermost reason of an error in one line."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    if isinstance(error, httpx2.HTTPStatusError):
+        return f"HTTP {error.response.status_code} {error.response.reason_phrase}".strip()
+    return str(error).strip() or type(error).__name__
+
+
+def never_sent(error: BaseException) -> bool:
+    """Tell whether the error says that no connection was made at all, so that nothing can have run."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(never_sent(inner) for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions)
+    return isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
+
+
+def _verify(params: McpParams, ca_path: Path | None) -> ssl.SSLContext | bool:
+    if params.tls_insecure_skip_verify:
+        return False
+    if ca_path is None:
+        return True
+    own_only = params.tls_disable_system_cas
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if own_only else ssl.create_default_context()
+    context.load_verify_locations(cafile=str(ca_path))
+    return context
+
+
+def _listed(tool: Tool) -> ListedTool:
+    return ListedTool(tool.name, tool.description or tool.title or "", tool.input_schema)
+
+
+def _app_only(tool: Tool) -> bool:
+    """Tell whether MCP Apps reserves a tool for its user interface (``_meta.ui.visibility``)."""
+    shown = cast("object", (tool.meta or {}).get("ui"))
+    visibility = cast("dict[str, object]", shown).get("visibility") if isinstance(shown, dict) else None
+    return visibility == ["app"]

@@ -1,0 +1,211 @@
+"""Tools of real MCP servers over real sockets: found, called, lost and found again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from starlette.requests import Request
+
+from kagent_api.engine_config import McpTools
+from kagent_engine.errors import ToolFailed
+from kagent_engine.models.base import ToolCall
+from kagent_engine.settings import PathMap
+from kagent_engine.tools.base import CallContext, ToolResult
+from kagent_engine.tools.mcp import McpServer
+
+CONTEXT = CallContext("alice", "s")
+
+
+def calculator(seen: list[dict[str, str]] | None = None) -> MCPServer:
+    server = MCPServer("calculator")
+
+    @server.tool()
+    async def add(a: int, b: int, context: Context) -> int:  # pyright: ignore[reportUnusedFunction]
+        """Add two numbers."""
+        request = context.request_context.request
+        if seen is not None and isinstance(request, Request):
+            seen.append(dict(request.headers))
+        return a + b
+
+    @server.tool()
+    async def slow() -> str:  # pyright: ignore[reportUnusedFunction]
+        """Never end."""
+        await asyncio.Event().wait()
+        return ""
+
+    @server.tool()
+    def fail() -> str:  # pyright: ignore[reportUnusedFunction]
+        """Fail."""
+        raise ToolError("broken inside")
+
+    @server.tool()
+    async def steps(context: Context) -> str:  # pyright: ignore[reportUnusedFunction]
+        """Report progress."""
+        await context.report_progress(1, 2, "half")
+        return "done"
+
+    return server
+
+
+@asynccontextmanager
+async def opened(
+    config: dict[str, Any], *, sse: bool = False, paths: PathMap | None = None
+) -> AsyncGenerator[McpServer]:
+    server = McpServer(McpTools.model_validate(config), sse=sse, paths=paths or PathMap())
+    try:
+        yield server
+    finally:
+        await server.aclose()
+
+
+async def call(server: McpServer, name: str, arguments: dict[str, Any], context: CallContext = CONTEXT) -> ToolResult:
+    tools, warnings = await server.tools(context)
+    assert not warnings
+    tool = next(tool for tool in tools if tool.spec.name == name)
+    result = await tool.call(ToolCall("c", name, arguments), context)
+    assert isinstance(result, ToolResult)
+    return result
+
+
+@pytest.fixture
+def http_app() -> Callable[..., Any]:
+    def make(server: MCPServer) -> Any:
+        return server.streamable_http_app()
+
+    return make
+
+
+async def test_tools_are_listed_and_called_over_streamable_http(serve: Any, http_app: Any) -> None:
+    async with serve(http_app(calculator())) as url, opened({"params": {"url": f"{url}/mcp"}}) as server:
+        tools, warnings = await server.tools(CONTEXT)
+        assert (not warnings, {tool.spec.name for tool in tools}) == (True, {"add", "slow", "fail", "steps"})
+        add = next(tool for tool in tools if tool.spec.name == "add")
+        assert add.spec.description == "Add two numbers."
+        assert add.spec.parameters["required"] == ["a", "b"]
+
+        result = await call(server, "add", {"a": 2, "b": 3})
+
+    assert (result.content, result.is_error) == ("5", False)
+    assert result.response["content"] == [{"type": "text", "text": "5"}]
+
+
+async def test_the_same_over_sse(serve: Any) -> None:
+    async with serve(calculator().sse_app()) as url, opened({"params": {"url": f"{url}/sse"}}, sse=True) as server:
+        assert (await call(server, "add", {"a": 2, "b": 3})).content == "5"
+
+
+async def test_the_allow_list_holds_and_names_what_the_server_does_not_have(serve: Any, http_app: Any) -> None:
+    async with (
+        serve(http_app(calculator())) as url,
+        opened({"params": {"url": f"{url}/mcp"}, "tools": ["add", "gone"]}) as server,
+    ):
+        tools, warnings = await server.tools(CONTEXT)
+
+    assert [tool.spec.name for tool in tools] == ["add"]
+    assert [(item.code, "gone" in item.message) for item in warnings] == [("mcp_tools_missing", True)]
+
+
+async def test_a_failing_tool_is_an_error_result_for_the_model(serve: Any, http_app: Any) -> None:
+    async with serve(http_app(calculator())) as url, opened({"params": {"url": f"{url}/mcp"}}) as server:
+        result = await call(server, "fail", {})
+
+    assert result.is_error
+    assert "broken inside" in result.content
+
+
+async def test_a_call_that_takes_too_long_says_so(serve: Any, http_app: Any) -> None:
+    async with (
+        serve(http_app(calculator())) as url,
+        opened({"params": {"url": f"{url}/mcp", "timeout": 0.3}}) as server,
+    ):
+        with pytest.raises(ToolFailed, match=r"0\.3 s"):
+            await call(server, "slow", {})
+        assert (await call(server, "add", {"a": 1, "b": 1})).content == "2"
+
+
+async def test_progress_reaches_the_turn(serve: Any, http_app: Any) -> None:
+    told: list[tuple[float, float | None, str]] = []
+
+    async def progress(done: float, total: float | None, message: str) -> None:
+        told.append((done, total, message))
+
+    context = CallContext("alice", "s", progress=progress)
+    async with serve(http_app(calculator())) as url, opened({"params": {"url": f"{url}/mcp"}}) as server:
+        assert (await call(server, "steps", {}, context)).content == "done"
+
+    assert told == [(1, 2, "half")]
+
+
+async def test_a_server_that_is_down_is_a_warning_and_comes_back_by_itself(serve: Any, http_app: Any) -> None:
+    async with serve(http_app(calculator())) as url:
+        port = urlsplit(url).port
+    async with opened({"params": {"url": f"{url}/mcp"}}) as server:
+        tools, (warning,) = await server.tools(CONTEXT)
+        assert (tools, warning.code, warning.source) == ((), "mcp_unavailable", f"127.0.0.1:{port}")
+        assert server.settled
+
+        async with serve(http_app(calculator()), port=port):
+            assert (await call(server, "add", {"a": 2, "b": 3})).content == "5"
+
+
+async def test_a_server_that_restarts_between_calls_is_reached_again(serve: Any, http_app: Any) -> None:
+    async with serve(http_app(calculator())) as url:
+        port = urlsplit(url).port
+        server = McpServer(McpTools.model_validate({"params": {"url": f"{url}/mcp"}}), sse=False, paths=PathMap())
+        assert (await call(server, "add", {"a": 1, "b": 1})).content == "2"
+        tools, _ = await server.tools(CONTEXT)
+    try:
+        async with serve(http_app(calculator()), port=port):
+            result = await tools[0].call(ToolCall("c", "add", {"a": 2, "b": 2}), CONTEXT)
+            assert isinstance(result, ToolResult)
+            assert result.content == "4"
+    finally:
+        await server.aclose()
+
+
+async def test_a_server_that_stays_away_fails_the_call_and_not_the_engine(serve: Any, http_app: Any) -> None:
+    async with serve(http_app(calculator())) as url:
+        server = McpServer(McpTools.model_validate({"params": {"url": f"{url}/mcp"}}), sse=False, paths=PathMap())
+        tools, _ = await server.tools(CONTEXT)
+    try:
+        with pytest.raises(ToolFailed, match="cannot be reached"):
+            await tools[0].call(ToolCall("c", "add", {"a": 2, "b": 2}), CONTEXT)
+    finally:
+        await server.aclose()
+
+
+async def test_headers_are_static_from_files_and_from_the_request(serve: Any, http_app: Any, tmp_path: Path) -> None:
+    seen: list[dict[str, str]] = []
+    (tmp_path / "token").write_text("from-file\n")
+    config: dict[str, Any] = {
+        "params": {"headers": {"x-plain": "plain", "x-secret": "${file:/etc/kagent/headers/token}"}},
+        "allowed_headers": ["X-Tenant"],
+    }
+    context = CallContext("alice", "s", headers={"x-tenant": "blue", "x-other": "hidden"})
+    async with serve(http_app(calculator(seen))) as url:
+        config["params"]["url"] = f"{url}/mcp"
+        async with opened(config, paths=PathMap((("/etc/kagent/headers", str(tmp_path)),))) as server:
+            await call(server, "add", {"a": 1, "b": 1}, context)
+            await call(server, "add", {"a": 1, "b": 1})
+
+    personal, common = seen
+    assert (personal["x-plain"], personal["x-secret"], personal["x-tenant"]) == ("plain", "from-file", "blue")
+    assert "x-other" not in personal
+    assert "x-tenant" not in common
+
+
+async def test_a_header_file_that_is_missing_is_named_in_the_warning(tmp_path: Path) -> None:
+    config = {"params": {"url": "http://127.0.0.1:9/mcp", "headers": {"x-secret": "${file:/nowhere/token}"}}}
+    async with opened(config) as server:
+        _, (warning,) = await server.tools(CONTEXT)
+
+    assert "x-secret" in warning.message
+    assert "/nowhere/token" in warning.message
