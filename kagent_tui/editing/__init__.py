@@ -1,1 +1,1 @@
-"""."""
+"""Drafts: YAML text, validation, diff, conflicts, and the way to the API server. No Textual."""

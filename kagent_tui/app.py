@@ -1,0 +1,323 @@
+"""The dashboard: which screen is shown, on which cluster. It connects after the first paint and knows no kind by name.
+
+Whatever a person does is a command of the registry; screens ask by message, the application opens screens and
+connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import SystemCommand
+from textual.screen import Screen
+from textual.types import CSSPathType
+
+from kagent_api.errors import InvalidSpec, KagentError
+from kagent_tui.cluster.cluster import Cluster
+from kagent_tui.cluster.contexts import Opened, Options, contexts, open_client
+from kagent_tui.cluster.workspace import Workspace
+from kagent_tui.commands.arguments import known_namespaces
+from kagent_tui.commands.defaults import COMMANDS
+from kagent_tui.commands.registry import Command
+from kagent_tui.editing.drafts import DraftStore, state_home
+from kagent_tui.render.text import Tone
+from kagent_tui.screens.base import BaseScreen, Host, Unsaved
+from kagent_tui.screens.browse import BrowseScreen
+from kagent_tui.screens.help import HelpScreen
+from kagent_tui.screens.objects import ObjectActions
+from kagent_tui.screens.pick import Item, PickScreen
+from kagent_tui.screens.reader import ReaderScreen
+from kagent_tui.widgets.bindings import bindings
+from kagent_tui.widgets.prompt import Prompt
+
+__all__ = ["KagentApp", "run_dashboard"]
+
+_HERE = Path(__file__).parent
+_WIDGETS = ("tones", "table", "text_pane", "status_bar", "key_bar", "notice", "prompt", "view_tabs")
+
+
+class KagentApp(Host):
+    """The whole terminal program."""
+
+    TITLE = "kagent-tui"
+    CSS_PATH: ClassVar[CSSPathType | None] = [
+        *(_HERE / "widgets" / f"{name}.tcss" for name in _WIDGETS),
+        # Textual does not load the styles of a default screen by itself.
+        _HERE / "screens" / "browse.tcss",
+    ]
+    BINDINGS = bindings("app")
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self, *, kubeconfig: str | None = None, context: str | None = None, namespace: str | None = None,
+        all_namespaces: bool = False, readonly: bool = False, banner: str = "",
+        opener: Callable[[Options], Opened] = open_client, drafts: DraftStore | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        namespaces = tuple(one.strip() for one in (namespace or "").split(",") if one.strip())
+        options = Options(kubeconfig, context, namespaces, all_namespaces, readonly)
+        self.workspace = Workspace(options, banner=banner)
+        self._opener = opener
+        self._fallback: tuple[str, ...] = ()
+        self._browse = BrowseScreen(self.workspace, can_chat=False)
+        self._objects = ObjectActions(self, self.workspace, drafts or DraftStore(), self._browse.tell)
+
+    def get_default_screen(self) -> Screen[Any]:
+        return self._browse
+
+    def on_mount(self) -> None:
+        # Only after the first paint: reading a kubeconfig and importing the client takes longer than painting.
+        self.call_after_refresh(self.connect)
+        self._restore_terminal_on_signals()
+
+    def _restore_terminal_on_signals(self) -> None:
+        """Leave through the front door on SIGTERM and SIGHUP, or the terminal stays in full-screen mode."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            try:
+                loop.add_signal_handler(number, self.exit, 128 + number)
+            except (NotImplementedError, RuntimeError, ValueError):
+                # Not the main thread (textual-serve, tests), or a platform without signals.
+                return
+
+    @work(exclusive=True, group="cluster")
+    async def connect(self) -> None:
+        """Open the cluster that the options name, and show it until another one is opened."""
+        options = self.workspace.options
+        self.workspace.failure = None
+        self.workspace.changed()
+        try:
+            opened = await asyncio.to_thread(self._opener, options)
+        except KagentError as error:
+            self.workspace.failure = error
+            self.workspace.changed()
+            return
+        self._fallback = opened.fallback
+        cluster = Cluster(
+            opened.client, namespaces=opened.namespaces, readonly=options.readonly, on_link=self._link_changed
+        )
+        async with cluster.running():
+            self.workspace.cluster = cluster
+            self._browse.attach(cluster)
+            self.workspace.changed()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.workspace.cluster = None
+                self._browse.detach()
+
+    def _link_changed(self) -> None:
+        self.workspace.changed()
+        link = self.workspace.link
+        if self._fallback and link.status == "refused" and _forbidden(link.error):
+            names, self._fallback = self._fallback, ()
+            self._browse.say(f"you may not list all namespaces; showing {', '.join(names)} (:ns NAME)", Tone.WARN)
+            self.open(self.workspace.options.with_namespaces(names))
+
+    def open(self, options: Options) -> None:
+        """Show another context or other namespaces; screens about the old ones are closed."""
+        self.workspace.options = options
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self.connect()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (action == "command" and not isinstance(self.screen, BaseScreen))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Fill the palette from the registry: what applies on this screen, then what applies everywhere."""
+        scopes = {binding.id.split(".")[0] for _, binding, _, _ in screen.active_bindings.values() if binding.id}
+        for command in COMMANDS:
+            if command.scope in scopes | {"app"} and command.scope != "move":
+                keys = " ".join(command.keys)
+                title = f"{command.title}: {command.help}"
+                yield SystemCommand(title, keys or command.usage, partial(self._run, command, ""))
+
+    @on(Prompt.Submitted)
+    async def _line_entered(self, event: Prompt.Submitted) -> None:
+        if event.mode == "command":
+            await self.run_line(event.value)
+
+    async def run_line(self, text: str) -> None:
+        """Run what was typed after ``:``."""
+        try:
+            parsed = COMMANDS.parse(text)
+        except InvalidSpec as error:
+            self._say(str(error), Tone.WARN)
+            return
+        if parsed is not None:
+            await self._run(parsed.command, parsed.argument)
+
+    async def _run(self, command: Command, argument: str) -> None:
+        if command.needs_write and self.workspace.readonly:
+            self._say(f"{command.title}: writing is switched off here (F2 switches it on)", Tone.WARN)
+            return
+        parameters = (argument,) if argument and command.argument else ()
+        namespace = self.screen if command.scope != "app" else self
+        if command.scope == "browse":
+            self._close_screens()
+            namespace = self._browse
+        if not await self.run_action(("", command.action, parameters), namespace):
+            self._say(f"{command.title} does nothing here: {command.help}", Tone.WARN)
+
+    def _close_screens(self) -> None:
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def _say(self, text: str, tone: Tone = Tone.PLAIN) -> None:
+        screen = self.screen
+        (screen if isinstance(screen, BaseScreen) else self._browse).say(text, tone)
+
+    def action_command(self) -> None:
+        screen = self.screen
+        if isinstance(screen, BaseScreen):
+            screen.prompt.open("command")
+
+    def action_help(self) -> None:
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.workspace))
+
+    def action_agents(self, filter_text: str | None = None) -> None:
+        self._show("agents", filter_text)
+
+    def action_models(self, filter_text: str | None = None) -> None:
+        self._show("models", filter_text)
+
+    def action_mcp(self, filter_text: str | None = None) -> None:
+        self._show("mcp", filter_text)
+
+    def _show(self, view: str, filter_text: str | None) -> None:
+        self._close_screens()
+        self._browse.show_view(view, filter_text.removeprefix("/") if filter_text else filter_text)
+
+    def action_ns(self, names: str = "") -> None:
+        if names:
+            chosen = () if names == "all" else tuple(one for one in names.replace(",", " ").split() if one)
+            self.open(self.workspace.options.with_namespaces(chosen))
+        else:
+            self._pick_namespaces()
+
+    @work(exclusive=True, group="pick")
+    async def _pick_namespaces(self) -> None:
+        names = known_namespaces(self.workspace)
+        items = [Item("all", "all namespaces"), *(Item(name, name) for name in names)]
+        marked = self.workspace.namespaces
+        screen = PickScreen(
+            "Namespaces", items, several=True, marked=marked, current=next(iter(marked), "all"), free=True
+        )
+        chosen = await self.push_screen_wait(screen)
+        if chosen:
+            self.action_ns("all" if "all" in chosen else ",".join(chosen))
+
+    def action_ctx(self, name: str = "") -> None:
+        if not name:
+            self._pick_context()
+        elif name in self.workspace.context_names():
+            self.open(self.workspace.options.with_context(name))
+        else:
+            known = ", ".join(self.workspace.context_names()) or "none"
+            self._say(f"no context {name!r}; there are: {known}", Tone.WARN)
+
+    @work(exclusive=True, group="pick")
+    async def _pick_context(self) -> None:
+        try:
+            found = await asyncio.to_thread(contexts, self.workspace.options)
+        except KagentError as error:
+            self._say(str(error), Tone.BAD)
+            return
+        items = [Item(one.name, one.name, f"{one.cluster} as {one.user}, {one.namespace}") for one in found]
+        chosen = await self.push_screen_wait(PickScreen("Contexts", items, current=self.workspace.context))
+        if chosen:
+            self.open(self.workspace.options.with_context(chosen[0]))
+
+    def action_readonly(self, wanted: str = "") -> None:
+        on = {"on": True, "off": False}.get(wanted, not self.workspace.readonly)
+        self.workspace.options = replace(self.workspace.options, readonly=on)
+        if self.workspace.cluster is not None:
+            self.workspace.cluster.readonly = on
+        self.workspace.changed()
+        self._say("read-only: nothing can be changed" if on else "writing is possible again")
+
+    def action_resync(self) -> None:
+        self._say("reading everything again", Tone.DIM)
+        self.connect()
+
+    def action_theme(self, name: str = "") -> None:
+        if not name:
+            self.search_themes()
+        elif name in self.available_themes:
+            self.theme = name
+        else:
+            self._say(f"no theme {name!r}; there are: {', '.join(sorted(self.available_themes))}", Tone.WARN)
+
+    def action_dump(self, file: str = "") -> None:
+        target = Path(file).expanduser() if file else state_home() / "screens" / f"{int(time.time())}.svg"
+        try:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            target.write_text(self.export_screenshot(), encoding="utf-8")
+        except OSError as error:
+            self._say(f"{target}: {error.strerror or error}", Tone.BAD)
+        else:
+            self._say(f"saved as {target}", Tone.OK)
+
+    def action_leave(self) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, Unsaved):
+                screen.keep()
+        self.exit(0)
+
+    @on(BrowseScreen.Requested)
+    def _requested(self, event: BrowseScreen.Requested) -> None:
+        cluster = self.workspace.cluster
+        if cluster is None:
+            return
+        actions = self._objects
+        match event.action:
+            case "edit":
+                road = actions.edit(cluster, event.ref)
+            case "editor":
+                road = actions.edit(cluster, event.ref, external=True)
+            case "yaml":
+                road = actions.yaml(cluster, event.ref)
+            case "delete":
+                road = actions.delete(cluster, event.ref)
+            case "copy":
+                road = actions.copy(cluster, event.ref)
+            case "new":
+                road = actions.new(cluster, event.ref.name)
+            case _:
+                road = actions.open(cluster, event.ref)
+        self.run_worker(road, group="object", exclusive=True)
+
+    @on(ReaderScreen.Followed)
+    def _followed(self, event: ReaderScreen.Followed) -> None:
+        cluster = self.workspace.cluster
+        if cluster is not None:
+            self.run_worker(self._objects.open(cluster, event.ref), group="object", exclusive=True)
+
+
+def _forbidden(error: KagentError | None) -> bool:
+    from kagent_api.kube import Forbidden
+
+    return isinstance(error, Forbidden)
+
+
+def run_dashboard(
+    *, kubeconfig: str | None = None, context: str | None = None, namespace: str | None = None,
+    all_namespaces: bool = False, readonly: bool = False, banner: str = "", mouse: bool = False,
+) -> int:  # fmt: skip
+    """Run the dashboard until it is left; return the exit code. Mouse reporting stays off unless asked for."""
+    app = KagentApp(
+        kubeconfig=kubeconfig, context=context, namespace=namespace, all_namespaces=all_namespaces,
+        readonly=readonly, banner=banner,
+    )  # fmt: skip
+    result = app.run(mouse=mouse)
+    return result if result is not None else app.return_code or 0

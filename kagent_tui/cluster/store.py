@@ -1,0 +1,111 @@
+"""The raw objects of one context, and who wants to know that they changed.
+
+Objects are kept exactly as the API server sent them (an edit must write back what it read); nothing here cleans or
+renders. Floods of changes become one notification per ``delay``, because a screen can show no more than that. Must only
+be used from the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from kagent_tui.cluster.kinds import JsonObject, ObjectRef
+from kagent_tui.cluster.references import references
+
+__all__ = ["COALESCE_SECONDS", "Changes", "Store"]
+
+# 20 notifications a second: below what the eye sees as lag, and it bounds the cost of a relist.
+COALESCE_SECONDS: Final = 0.05
+
+Changes = frozenset[ObjectRef]
+Listener = Callable[[Changes], None]
+
+
+class Store:
+    """Raw objects by kind, with an index of who refers to whom."""
+
+    def __init__(self, *, delay: float = COALESCE_SECONDS) -> None:
+        self._delay = delay
+        self._objects: dict[str, dict[ObjectRef, JsonObject]] = {}
+        self._targets: dict[ObjectRef, frozenset[ObjectRef]] = {}
+        self._users: dict[ObjectRef, set[ObjectRef]] = {}
+        self._listeners: list[Listener] = []
+        self._changed: set[ObjectRef] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def objects(self, kind: str) -> Mapping[ObjectRef, JsonObject]:
+        """Return a read-only view of all objects of a kind."""
+        return MappingProxyType(self._objects.get(kind, {}))
+
+    def find(self, ref: ObjectRef) -> JsonObject | None:
+        """Return one object, or None when it is not there."""
+        return self._objects.get(ref.kind, {}).get(ref)
+
+    def used_by(self, ref: ObjectRef) -> list[ObjectRef]:
+        """Return the objects that refer to this one, sorted."""
+        return sorted(self._users.get(ref, ()))
+
+    def put(self, ref: ObjectRef, obj: JsonObject) -> None:
+        """Add or replace one object."""
+        self._objects.setdefault(ref.kind, {})[ref] = obj
+        self._index(ref, frozenset(reference.target for reference in references(obj)))
+        self._mark(ref)
+
+    def remove(self, ref: ObjectRef) -> None:
+        """Forget one object."""
+        if self._objects.get(ref.kind, {}).pop(ref, None) is not None:
+            self._index(ref, frozenset())
+            self._mark(ref)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` with the refs that changed, at most once per delay; the result ends that."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def flush(self) -> None:
+        """Tell the listeners now what has changed so far."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        changed, self._changed = frozenset(self._changed), set()
+        if changed:
+            for listener in tuple(self._listeners):
+                listener(changed)
+
+    def close(self) -> None:
+        """Drop every listener and pending notification."""
+        self._listeners.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _mark(self, ref: ObjectRef) -> None:
+        self._changed.add(ref)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._delay, self._expired)
+
+    def _expired(self) -> None:
+        self._timer = None
+        self.flush()
+
+    def _index(self, ref: ObjectRef, targets: frozenset[ObjectRef]) -> None:
+        for gone in self._targets.get(ref, frozenset()) - targets:
+            users = self._users.get(gone)
+            if users is not None:
+                users.discard(ref)
+                if not users:
+                    del self._users[gone]
+        for target in targets:
+            self._users.setdefault(target, set()).add(ref)
+        if targets:
+            self._targets[ref] = targets
+        else:
+            self._targets.pop(ref, None)

@@ -1,0 +1,66 @@
+"""What all screens share: the cluster in use (if any), why there is none, and the listeners to be told of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kagent_api.errors import KagentError
+from kagent_tui.cluster.cluster import Cluster
+from kagent_tui.cluster.contexts import Options, contexts
+from kagent_tui.cluster.link import Link
+
+__all__ = ["Workspace"]
+
+
+class Workspace:
+    """One per program; the cluster in it changes with the context."""
+
+    def __init__(self, options: Options, *, banner: str = "") -> None:
+        self.options = options
+        self.banner = banner
+        self.cluster: Cluster | None = None
+        self.failure: KagentError | None = None
+        self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def link(self) -> Link:
+        """How the connection is, also before there is one."""
+        if self.cluster is not None:
+            return self.cluster.link
+        return Link("failed", self.failure) if self.failure is not None else Link()
+
+    @property
+    def readonly(self) -> bool:
+        return self.cluster.readonly if self.cluster is not None else self.options.readonly
+
+    @property
+    def context(self) -> str:
+        if self.cluster is not None:
+            return self.cluster.context
+        return self.options.context or ""
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        return self.cluster.namespaces if self.cluster is not None else self.options.namespaces
+
+    def context_names(self) -> list[str]:
+        """Return the contexts there are to choose from; none while the kubeconfig cannot be read."""
+        try:
+            return [context.name for context in contexts(self.options)]
+        except KagentError:
+            return []
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call ``listener`` when the cluster, its link or read-only changes; the result ends that."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def changed(self) -> None:
+        """Tell the listeners."""
+        for listener in tuple(self._listeners):
+            listener()

@@ -1,0 +1,94 @@
+"""The commands of the dashboard with their default keys (reference tui.md, section 6)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kagent_tui.commands.chat import CHAT_COMMANDS
+from kagent_tui.commands.registry import Command, Registry
+
+__all__ = ["COMMANDS"]
+
+_APP = (
+    Command("app.command", "cmd", "type a command", "app", (":",), footer=80),
+    Command("app.help", "keys", "show keys and commands", "app", ("?", "f1"), ("help", "h"), footer=90),
+    Command("app.agents", "agents", "the table of agents", "app", (), ("agents", "agent", "ag", "a"), "[FILTER]"),
+    Command(
+        "app.models", "models", "the table of models", "app", (), ("models", "model", "mc", "modelconfigs"), "[FILTER]"
+    ),
+    Command(
+        "app.mcp", "mcp", "the table of MCP servers", "app", (), ("mcp", "servers", "rmcps", "mcpservers"), "[FILTER]"
+    ),
+    Command("app.ns", "ns", "choose namespaces", "app", ("n",), ("ns", "namespace", "n"), "NAME[,NAME]|all", footer=70),
+    Command("app.ctx", "ctx", "choose a context", "app", (), ("ctx", "context", "contexts"), "[NAME]"),
+    Command("app.readonly", "read-only", "switch writing off and on", "app", ("f2",), ("readonly", "ro"), "[on|off]"),
+    Command("app.resync", "resync", "read everything again", "app", ("ctrl+r",), ("resync", "reconnect")),
+    Command("app.theme", "theme", "choose colours", "app", (), ("theme", "skin"), "NAME"),
+    Command("app.dump", "dump", "save the screen as a picture (SVG)", "app", (), ("dump", "sd"), "[FILE]"),
+    Command("app.suspend-process", "suspend", "go back to the shell for a while", "app", ("ctrl+z",), ("suspend",)),
+    Command("app.leave", "quit", "leave kagent-tui", "app", ("q", "ctrl+q"), ("q", "q!", "quit", "exit"), footer=95),
+)
+
+_BROWSE = (
+    Command("browse.open", "open", "open what is under the cursor", "browse", ("enter",), footer=10),
+    Command("browse.describe", "detail", "show or hide the detail pane", "browse", ("d",), ("describe",), footer=20),
+    Command("browse.chat", "chat", "chat with the agent", "browse", ("c",), ("chat",), footer=15),
+    Command("browse.edit", "edit", "edit as YAML, here", "browse", ("e",), ("edit",), "", True, footer=30),
+    Command("browse.editor", "$EDITOR", "edit as YAML in $EDITOR", "browse", ("E",), ("editor",), "", True),
+    Command("browse.yaml", "yaml", "show the YAML", "browse", ("y",), ("yaml",), footer=25),
+    Command("browse.why", "why", "why is it not ready: the chain of what it needs", "browse", ("x",), ("why", "xray")),
+    Command("browse.logs", "logs", "the log of its Pods", "browse", ("l",), ("logs", "log"), footer=40),
+    Command("browse.delete", "delete", "delete it, after its name is typed", "browse", ("D",), ("delete",), "", True),
+    Command(
+        "browse.new",
+        "new",
+        "make a new object from a template",
+        "browse",
+        ("N",),
+        ("new", "create"),
+        "[TEMPLATE]",
+        True,
+    ),
+    Command("browse.filter", "filter", "keep rows: text, regex, !not, -l label, -f fuzzy", "browse", ("/",), footer=50),
+    Command("browse.sort", "sort", "sort by a column", "browse", ("s",), ("sort",), "COLUMN", footer=60),
+    Command("browse.next-view", "next view", "the next table", "browse", ("right", ">")),
+    Command("browse.previous-view", "previous view", "the table before", "browse", ("left", "<")),
+    Command("browse.pane", "other pane", "go between table and detail", "browse", ("tab",)),
+    Command("browse.copy", "copy", "copy the name to the terminal's clipboard", "browse", ("Y",), ("copy",)),
+    Command("browse.back", "back", "close the filter, then the detail pane", "browse", ("escape",)),
+)
+
+_MOVE = (
+    Command("move.down", "down", "down", "move", ("j", "down")),
+    Command("move.up", "up", "up", "move", ("k", "up")),
+    Command("move.first", "first", "to the first line", "move", ("g", "home")),
+    Command("move.last", "last", "to the last line", "move", ("G", "end")),
+    Command("move.page-down", "page down", "a page down", "move", ("ctrl+f", "pagedown", "space")),
+    Command("move.page-up", "page up", "a page up", "move", ("ctrl+b", "pageup")),
+)
+
+_TEXT = (
+    Command("text.back", "back", "go back", "text", ("escape", "q"), footer=10),
+    Command("text.follow-link", "open", "open what the line names", "text", ("enter",), footer=20),
+    Command("text.search", "search", "search in the text", "text", ("/",), footer=30),
+    Command("text.next-hit", "next", "the next place found", "text", ("n",)),
+    Command("text.previous-hit", "previous", "the place found before", "text", ("N",)),
+    Command("text.wrap", "wrap", "wrap long lines or not", "text", ("w",), footer=40),
+    Command("text.copy", "copy", "copy the text to the terminal's clipboard", "text", ("Y",), footer=50),
+)
+
+_EDIT = (
+    Command("edit.apply", "apply", "check on the server, show the difference, then apply", "edit", ("ctrl+s",),
+            footer=10),
+    Command("edit.external", "$EDITOR", "go on in $EDITOR", "edit", ("ctrl+e",), footer=20),
+    Command("edit.problem", "next problem", "go to the next problem", "edit", ("f8",), footer=30),
+    Command("edit.revert", "start over", "back to what the server has", "edit", ("f5",), footer=40),
+    Command("edit.close", "close", "leave the editor; asks when something is unsaved", "edit", ("escape",), footer=50),
+)  # fmt: skip
+
+_REVIEW = (
+    Command("review.accept", "apply", "apply what is shown", "review", ("a", "enter"), footer=10),
+    Command("review.back", "back to the editor", "change something first", "review", ("escape", "q"), footer=20),
+)
+
+COMMANDS: Final = Registry((*_BROWSE, *_MOVE, *_TEXT, *_EDIT, *_REVIEW, *CHAT_COMMANDS, *_APP))

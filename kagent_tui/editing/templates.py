@@ -1,0 +1,151 @@
+"""What a new object begins with: the smallest YAML that works, with comments that say what each part is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["TEMPLATES", "Template", "fill"]
+
+
+class Template:
+    """A text with a place for the namespace."""
+
+    def __init__(self, title: str, text: str) -> None:
+        self.title = title
+        self.text = text
+
+
+def fill(template: Template, namespace: str) -> str:
+    """Return a template's text for a namespace."""
+    return template.text.replace("NAMESPACE", namespace)
+
+
+_AGENT = """\
+apiVersion: kagent.dev/v1alpha2
+kind: Agent
+metadata:
+  name: my-agent
+  namespace: NAMESPACE
+spec:
+  type: Declarative
+  description: Answers questions about one thing, and says so when it does not know.
+  declarative:
+    # The ModelConfig of this namespace; without this line: default-model-config.
+    modelConfig: default-model-config
+    systemMessage: |
+      You answer questions about ...
+      Say plainly when you do not know.
+"""
+
+_AGENT_WITH_TOOLS = """\
+apiVersion: kagent.dev/v1alpha2
+kind: Agent
+metadata:
+  name: my-agent
+  namespace: NAMESPACE
+spec:
+  type: Declarative
+  description: Looks things up with tools before it answers.
+  declarative:
+    modelConfig: default-model-config
+    systemMessage: |
+      Use your tools to find out; name what you used.
+    tools:
+      - type: McpServer
+        mcpServer:
+          apiGroup: kagent.dev
+          kind: MCPServer # or RemoteMCPServer
+          name: my-server
+          # Without toolNames the agent may use every tool of the server.
+          toolNames: []
+          # Tools that must be approved by a person; each has to be in toolNames too.
+          requireApproval: []
+"""
+
+_MODEL = """\
+apiVersion: kagent.dev/v1alpha2
+kind: ModelConfig
+metadata:
+  name: my-model
+  namespace: NAMESPACE
+spec:
+  provider: OpenAI
+  model: gpt-5-mini
+  # A Secret of this namespace and the key in it that holds the API key.
+  apiKeySecret: my-model-key
+  apiKeySecretKey: API_KEY
+"""
+
+_QWEN = """\
+apiVersion: kagent.dev/v1alpha2
+kind: ModelConfig
+metadata:
+  name: qwen
+  namespace: NAMESPACE
+spec:
+  provider: OpenAI
+  model: qwen-plus
+  apiKeySecret: dashscope
+  apiKeySecretKey: API_KEY
+  openAI:
+    # OpenAI-compatible: the path ends in /compatible-mode/v1.
+    baseUrl: https://dashscope.aliyuncs.com/compatible-mode/v1
+"""
+
+_MCP_STDIO = """\
+apiVersion: kagent.dev/v1alpha1
+kind: MCPServer
+metadata:
+  name: fetch
+  namespace: NAMESPACE
+spec:
+  transportType: stdio
+  stdioTransport: {}
+  deployment:
+    cmd: uvx
+    args: [mcp-server-fetch]
+    port: 3000
+"""
+
+_MCP_REMOTE = """\
+apiVersion: kagent.dev/v1alpha2
+kind: RemoteMCPServer
+metadata:
+  name: my-server
+  namespace: NAMESPACE
+spec:
+  description: What its tools are good for.
+  protocol: STREAMABLE_HTTP
+  url: https://example.com/mcp
+  timeout: 30s
+  terminateOnClose: true
+  headersFrom:
+    - name: Authorization
+      valueFrom:
+        type: Secret
+        name: my-server-token
+        key: authorization
+"""
+
+_KEY_HOLDER = """\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: my-model-key
+  namespace: NAMESPACE
+type: Opaque
+stringData:
+  # Never kept on disk by kagent-tui.
+  API_KEY: ""
+"""
+
+TEMPLATES: Final[Mapping[str, Template]] = {
+    "agent": Template("an agent that answers", _AGENT),
+    "agent-with-tools": Template("an agent with tools of an MCP server", _AGENT_WITH_TOOLS),
+    "model": Template("a model of OpenAI or anything compatible", _MODEL),
+    "model-qwen": Template("a Qwen model at DashScope", _QWEN),
+    "mcp-stdio": Template("an MCP server started from a command", _MCP_STDIO),
+    "mcp-remote": Template("an MCP server at a URL", _MCP_REMOTE),
+    "secret": Template("a Secret for a key", _KEY_HOLDER),
+}

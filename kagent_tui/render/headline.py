@@ -1,0 +1,67 @@
+"""What the header line says about the context and the link. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kagent_tui.cluster.link import Link
+from kagent_tui.render.age import duration
+from kagent_tui.render.text import Span, Tone, span
+
+__all__ = ["Headline", "context_spans", "count_spans", "link_spans"]
+
+# Below this a live link needs no age; above, it is told in minutes, so that an idle screen stays still.
+_QUIET_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The facts of the header; texts are raw."""
+
+    context: str = ""
+    namespaces: tuple[str, ...] = ()
+    readonly: bool = False
+    banner: str = ""
+    counts: Sequence[tuple[str, int]] = ()
+    trouble: int = 0
+
+
+def context_spans(head: Headline) -> list[Span]:
+    """Say where we are and what is allowed."""
+    spans = [Span("ctx ", Tone.DIM), span(head.context or "-", Tone.HEAD)]
+    spans += (Span("  ns ", Tone.DIM), span(",".join(head.namespaces) or "all"))
+    if head.readonly:
+        spans.append(Span("  RO", Tone.WARN))
+    if head.banner:
+        spans += (Span("  "), span(head.banner, Tone.WARN))
+    return spans
+
+
+def count_spans(head: Headline) -> list[Span]:
+    """Say how much there is, and how much of it is in trouble."""
+    spans: list[Span] = []
+    for name, count in head.counts:
+        spans += (Span(f"  {name} ", Tone.DIM), Span(str(count)))
+    if head.trouble:
+        spans.append(Span(f"  ✖{head.trouble}", Tone.BAD))
+    return spans
+
+
+def link_spans(link: Link, now: float) -> list[Span]:
+    """Say how the link is; ``now`` is monotonic time."""
+    silent = max(0.0, now - link.last_event) if link.last_event else 0.0
+    match link.status:
+        case "connecting":
+            return [Span("○ connecting", Tone.WARN)]
+        case "live":
+            old = f" {duration(silent)}" if silent >= _QUIET_SECONDS else ""
+            return [Span("● live", Tone.OK), Span(old, Tone.DIM)]
+        case "lost":
+            return [Span(f"✖ lost {duration(silent)} ago, trying again", Tone.BAD)]
+        case "refused":
+            return [Span("✖ refused", Tone.BAD)]
+        case "expired":
+            return [Span("✖ credentials expired", Tone.BAD)]
+        case "failed":
+            return [Span("✖ not connected", Tone.BAD)]

@@ -1,0 +1,47 @@
+"""The help text: every command of the registry with its keys and words, grouped by where it applies."""
+
+from __future__ import annotations
+
+from kagent_tui.commands.registry import Registry, Scope
+from kagent_tui.render.text import BLANK, Line, Span, Tone, head, line, note, span
+
+__all__ = ["help_lines"]
+
+_TITLES: tuple[tuple[Scope, str], ...] = (
+    ("browse", "On an object in a table"),
+    ("move", "Moving"),
+    ("text", "Reading (details, YAML, logs)"),
+    ("edit", "Editing"),
+    ("review", "Before applying"),
+    ("app", "Everywhere"),
+)
+
+
+def help_lines(commands: Registry) -> list[Line]:
+    """Return the help screen's lines."""
+    lines: list[Line] = []
+    for scope, title in _TITLES:
+        lines.append(head(title))
+        for command in commands.of(scope):
+            keys = " ".join(command.keys)
+            write = Span(" (writes)", Tone.WARN) if command.needs_write else Span("")
+            lines.append(
+                line(
+                    Span("  "), span(f"{keys:<18}", Tone.KEY), span(command.help), write,
+                    span(f"   {command.usage}" if command.usage else "", Tone.DIM), indent=20,
+                )
+            )  # fmt: skip
+        lines.append(BLANK)
+    lines += [
+        head("Filters (/)"),
+        *(note(text) for text in (
+            "text        the words anywhere in a row; a regular expression where it reads as one",
+            "!text       rows without it",
+            "-l app=x    by labels, as kubectl's -l",
+            "-f abc      fuzzy: these letters in this order",
+        )),
+        BLANK,
+        head("Signs"),
+        note("● works   ○ waiting or unknown   ✖ does not work; the word beside it says the same"),
+    ]  # fmt: skip
+    return lines

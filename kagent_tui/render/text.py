@@ -1,0 +1,76 @@
+"""Text with meaning instead of colour: what every renderer returns and every widget paints.
+
+A tone says what a piece of text means; only widgets know what a tone looks like. Every outside string must come through
+``span`` or ``cell`` (they sanitise); building a Span by hand is for our own literals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from kagent_api.errors import ObjectRef
+from kagent_tui.safety import clean
+
+__all__ = ["BLANK", "Line", "Span", "Tone", "head", "line", "note", "span"]
+
+
+class Tone(StrEnum):
+    """What a piece of text means."""
+
+    PLAIN = "plain"
+    DIM = "dim"
+    OK = "ok"
+    WARN = "warn"
+    BAD = "bad"
+    HEAD = "head"
+    KEY = "key"
+    LINK = "link"
+    VALUE = "value"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+class Span(NamedTuple):
+    """A piece of one line; the text is clean and has no line breaks."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One logical line; a pane may wrap it under ``indent``. ``target`` is where Enter leads."""
+
+    spans: tuple[Span, ...] = ()
+    indent: int = 0
+    target: ObjectRef | None = None
+
+    @property
+    def plain(self) -> str:
+        return "".join(part.text for part in self.spans)
+
+
+BLANK = Line()
+
+
+def span(text: str, tone: Tone = Tone.PLAIN) -> Span:
+    """Return outside text as a span: sanitised, on one line."""
+    return Span(clean(text, newlines=False), tone)
+
+
+def line(*parts: Span | str, indent: int = 0, target: ObjectRef | None = None) -> Line:
+    """Join spans into a line; bare strings are outside text too and are sanitised."""
+    spans = tuple(part if isinstance(part, Span) else span(part) for part in parts)
+    return Line(spans, indent, target)
+
+
+def head(text: str) -> Line:
+    """A heading."""
+    return Line((Span(clean(text, newlines=False), Tone.HEAD),))
+
+
+def note(text: str, indent: int = 2) -> Line:
+    """A remark in a quiet tone."""
+    return Line((Span(" " * indent), Span(clean(text, newlines=False), Tone.DIM)), indent)

@@ -1,0 +1,114 @@
+"""What every full screen has: the header, a line for what just happened, the prompt, and the footer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
+
+from textual import getters
+from textual.app import App, ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+
+from kagent_tui.cluster.kinds import VIEWS
+from kagent_tui.cluster.workspace import Workspace
+from kagent_tui.commands.arguments import completers
+from kagent_tui.commands.defaults import COMMANDS
+from kagent_tui.render.conditions import conditions
+from kagent_tui.render.headline import Headline
+from kagent_tui.render.text import Tone
+from kagent_tui.safety import clean
+from kagent_tui.widgets.key_bar import KeyBar
+from kagent_tui.widgets.notice import Notice
+from kagent_tui.widgets.prompt import Prompt
+from kagent_tui.widgets.status_bar import StatusBar
+
+__all__ = ["BaseScreen", "Host", "Unsaved", "headline"]
+
+Result = TypeVar("Result")
+
+
+class Host(App[int]):
+    """The application as screens know it: it ends with an exit code."""
+
+
+@runtime_checkable
+class Unsaved(Protocol):
+    """A screen that may hold work; ``keep`` writes it down before the program ends."""
+
+    def keep(self) -> None: ...
+
+
+class BaseScreen(Screen[Result], Generic[Result]):
+    """A screen of the dashboard; ``trail`` says where we are (raw text)."""
+
+    app = getters.app(Host)
+
+    def __init__(self, workspace: Workspace, *, trail: str) -> None:
+        super().__init__()
+        self.workspace = workspace
+        self._trail = trail
+        self._unsubscribe = workspace.subscribe(self.refresh_header)
+
+    def compose(self) -> ComposeResult:
+        yield StatusBar()
+        yield from self.body()
+        yield Prompt(self.complete)
+        yield Notice()
+        yield KeyBar(clean(self._trail, newlines=False))
+
+    @property
+    def prompt(self) -> Prompt:
+        return self.query_one(Prompt)
+
+    def complete(self, line: str) -> list[str]:
+        """Return whole command lines that a typed one may become."""
+        return COMMANDS.complete(line, completers(self.workspace))
+
+    def body(self) -> Iterable[Widget]:
+        """Yield what stands between header and footer."""
+        return ()
+
+    def on_mount(self) -> None:
+        self.refresh_header()
+
+    def on_unmount(self) -> None:
+        self._unsubscribe()
+
+    def set_trail(self, trail: str) -> None:
+        """Change what the footer says about where we are; raw text."""
+        self._trail = trail
+        if self.is_running:
+            self.query_one(KeyBar).set_trail(clean(trail, newlines=False))
+
+    def say(self, text: str, tone: Tone = Tone.PLAIN, *, stay: bool = False) -> None:
+        """Show what just happened above the footer; raw text."""
+        if self.is_running:
+            self.query_one(Notice).say(text, tone, stay=stay)
+
+    def tell(self, text: str, tone: Tone, stay: bool) -> None:
+        """``say`` for those who know no keywords of ours."""
+        self.say(text, tone, stay=stay)
+
+    def refresh_header(self) -> None:
+        """Show the workspace as it is now; keys that read-only removes go or come."""
+        if self.is_running:
+            bar = self.query_one(StatusBar)
+            bar.headline = headline(self.workspace)
+            bar.link = self.workspace.link
+            self.refresh_bindings()
+
+
+def headline(workspace: Workspace) -> Headline:
+    """Count what the store holds."""
+    cluster = workspace.cluster
+    counts: list[tuple[str, int]] = []
+    trouble = 0
+    if cluster is not None:
+        for view in VIEWS.values():
+            objects = [obj for kind in view.kinds for obj in cluster.store.objects(kind).values()]
+            counts.append((view.id, len(objects)))
+            trouble += sum(any(one.tone is Tone.BAD for one in conditions(obj)) for obj in objects)
+    return Headline(
+        workspace.context, workspace.namespaces, workspace.readonly, workspace.banner, tuple(counts), trouble
+    )

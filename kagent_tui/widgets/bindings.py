@@ -1,0 +1,38 @@
+"""From the command registry to Textual's bindings: no widget or screen declares a key of its own."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from textual.binding import Binding, BindingType
+
+from kagent_tui.commands.defaults import COMMANDS
+from kagent_tui.commands.registry import Command, Scope
+
+__all__ = ["bindings", "shown_key"]
+
+_SHOWN = {
+    "escape": "esc", "enter": "⏎", "question_mark": "?", "colon": ":", "slash": "/", "left": "←", "right": "→",
+    "pagedown": "pgdn", "pageup": "pgup",
+}  # fmt: skip
+# In an Input or TextArea these must still reach the command.
+_PRIORITY: frozenset[Scope] = frozenset({"edit", "chat", "compose"})
+
+
+def bindings(*scopes: Scope) -> list[BindingType]:
+    """Return the bindings of all commands of some scopes; ids are the commands', so that a key map can move them."""
+    return [cast("BindingType", _binding(command)) for command in COMMANDS.of(*scopes) if command.keys]
+
+
+def shown_key(key: str) -> str:
+    """Write a key the way footers do: ``^s``, ``esc``, ``?``."""
+    if key.startswith("ctrl+"):
+        return f"^{key.removeprefix('ctrl+')}"
+    return _SHOWN.get(key, key)
+
+
+def _binding(command: Command) -> Binding:
+    return Binding(
+        ",".join(command.keys), command.action, command.title, show=command.footer > 0, id=command.id,
+        tooltip=command.help, priority=command.scope in _PRIORITY,
+    )  # fmt: skip

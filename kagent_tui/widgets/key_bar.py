@@ -1,0 +1,71 @@
+"""The footer: keys that do something here and now, from the command registry; those refused here are not there."""
+
+from __future__ import annotations
+
+from typing import ClassVar, cast
+
+from textual.signal import Signal
+from textual.strip import Strip
+from textual.widget import Widget
+
+from kagent_tui.commands.defaults import COMMANDS
+from kagent_tui.render.text import Span, Tone
+from kagent_tui.safety import cell_width
+from kagent_tui.widgets.bindings import shown_key
+from kagent_tui.widgets.painting import PAINT_CLASSES, Painter
+
+__all__ = ["KeyBar"]
+
+
+class KeyBar(Widget):
+    """One line at the bottom: where we are at the right, what one can do at the left."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*PAINT_CLASSES}
+
+    def __init__(self, trail: str = "", *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._painter = Painter(self)
+        self._trail = trail
+
+    def on_mount(self) -> None:
+        # Screens are generic in their result, which no widget can know.
+        signal = cast("Signal[object]", self.screen.bindings_updated_signal)  # pyright: ignore[reportUnknownMemberType]
+        signal.subscribe(self, self._changed)
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._painter.reset()
+
+    def set_trail(self, trail: str) -> None:
+        """Set where we are: clean text."""
+        if trail != self._trail:
+            self._trail = trail
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        trail = f"{self._trail} " if self._trail and cell_width(self._trail) < width // 3 else ""
+        room = width - cell_width(trail) - 1
+        spans = [Span(" ")]
+        used = 1
+        for key, title in self._keys():
+            size = cell_width(key) + cell_width(title) + 3
+            if used + size > room:
+                continue
+            spans += (Span(key, Tone.HEAD), Span(f" {title}  ", Tone.DIM))
+            used += size
+        gap = max(0, width - used - cell_width(trail))
+        return self._painter.strip([*spans, Span(" " * gap), Span(trail, Tone.DIM)], width)
+
+    def _changed(self, screen: object) -> None:
+        self.refresh()
+
+    def _keys(self) -> list[tuple[str, str]]:
+        found: dict[str, tuple[int, str, str]] = {}
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if binding.show and binding.id and active.enabled:
+                key, known = shown_key(binding.key), found.get(binding.id)
+                if known is None or len(key) < len(known[1]):
+                    found[binding.id] = (COMMANDS[binding.id].footer, key, binding.description)
+        return [(key, title) for _, key, title in sorted(found.values())]

@@ -1,0 +1,43 @@
+"""The YAML editor: Textual's TextArea, made safe for pasted and loaded text, and quiet at idle.
+
+TextArea writes whatever it holds to the terminal, so nothing gets in that ``clean`` has not seen.
+"""
+
+from __future__ import annotations
+
+from textual import events
+from textual.widgets import TextArea
+
+from kagent_tui.safety import clean
+
+__all__ = ["YamlArea"]
+
+# Reference tui.md 4.5: above this highlighting costs more per key than a person forgives.
+MOST_HIGHLIGHTED_LINES = 2000
+
+
+class YamlArea(TextArea):
+    """Edits one text; tabs become spaces, which is what YAML wants."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, show_line_numbers=True, tab_behavior="indent", soft_wrap=False, compact=True)
+        self.cursor_blink = False
+        self.indent_width = 2
+
+    def load(self, text: str) -> None:
+        """Replace the text, keeping the cursor's line as far as it exists; forgets the undo history."""
+        row, column = self.cursor_location
+        shown = clean(text)
+        self.language = "yaml" if shown.count("\n") < MOST_HIGHLIGHTED_LINES else None
+        self.load_text(shown)
+        self.move_cursor((min(row, self.document.line_count - 1), column))
+
+    def go_to(self, line: int, column: int = 1) -> None:
+        """Put the cursor on a line and column, counted from 1."""
+        row = max(0, min(line - 1, self.document.line_count - 1))
+        self.move_cursor((row, max(0, column - 1)), center=True)
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        await super()._on_paste(events.Paste(clean(event.text)))
+        event.stop()
+        event.prevent_default()
