@@ -1,19 +1,25 @@
 """Errors of the local cluster, shaped as the API server answers them.
 
-    ApiError(code, reason)
-    ├── BadRequest 400   ├── Unauthorized 401   ├── Forbidden 403   ├── NotFound 404
-    ├── MethodNotAllowed 405   ├── NotAcceptable 406   ├── AlreadyExists, Conflict 409
-    ├── Expired 410   ├── UnsupportedMediaType 415   ├── Invalid 422 (causes)
-    └── ServiceUnavailable 503
+ApiError(code, reason)
+├── BadRequest 400   ├── Unauthorized 401   ├── Forbidden 403   ├── NotFound 404
+├── MethodNotAllowed 405   ├── NotAcceptable 406   ├── AlreadyExists, Conflict 409
+├── Expired 410   ├── UnsupportedMediaType 415   ├── Invalid 422 (causes)
+├── TooLarge 413   └── ServiceUnavailable 503
+
+LocalClusterError: what stops the local cluster from starting
+├── NewerDataDirectory
+└── DataDirectoryInUse
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 __all__ = [
-    "AlreadyExists", "ApiError", "BadRequest", "Cause", "Conflict", "Expired", "Forbidden", "Invalid",
-    "MethodNotAllowed", "NotAcceptable", "NotFound", "ServiceUnavailable", "Unauthorized", "UnsupportedMediaType",
+    "AlreadyExists", "ApiError", "BadRequest", "Cause", "Conflict", "DataDirectoryInUse", "Expired", "Forbidden",
+    "Invalid", "LocalClusterError", "MethodNotAllowed", "NewerDataDirectory", "NotAcceptable", "NotFound",
+    "ServiceUnavailable", "TooLarge", "Unauthorized", "UnsupportedMediaType",
 ]  # fmt: skip
 
 
@@ -31,7 +37,9 @@ class ApiError(Exception):
     code: ClassVar[int] = 500
     reason: ClassVar[str] = "InternalError"
 
-    def __init__(self, message: str, *, kind: str = "", name: str = "", group: str = "", causes: tuple[Cause, ...] = ()):
+    def __init__(
+        self, message: str, *, kind: str = "", name: str = "", group: str = "", causes: tuple[Cause, ...] = ()
+    ):
         super().__init__(message)
         self.message = message
         self.kind = kind
@@ -106,3 +114,35 @@ class Invalid(ApiError):
 
 class ServiceUnavailable(ApiError):
     code, reason = 503, "ServiceUnavailable"
+
+
+class TooLarge(ApiError):
+    code, reason = 413, "RequestEntityTooLarge"
+
+
+class LocalClusterError(Exception):
+    """The local cluster cannot start; the message says why and what to do."""
+
+
+class NewerDataDirectory(LocalClusterError):
+    """The data directory was written by a newer version; it is left as it was."""
+
+    def __init__(self, directory: Path, found: int, known: int) -> None:
+        super().__init__(
+            f"data directory {directory} was written by a newer version (format {found}, this version knows {known}): "
+            "upgrade kagent-tui, or choose another directory with --data-dir"
+        )
+        self.directory = directory
+        self.found = found
+        self.known = known
+
+
+class DataDirectoryInUse(LocalClusterError):
+    """Another server works on the data directory."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(
+            f"data directory {directory} is in use by another local cluster: stop that one (kagent-tui local down), "
+            "or choose another directory with --data-dir"
+        )
+        self.directory = directory

@@ -1,0 +1,213 @@
+"""The RBAC authorizer: roles and bindings as they are stored now decide, and nothing else does.
+
+Compiled rules are kept until a role or binding changes. ``system:masters`` may do everything, as in Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kagent_localcluster.apiserver.auth.users import User
+from kagent_localcluster.apiserver.jsonvalue import dig
+from kagent_localcluster.apiserver.selectors import selector_matches
+from kagent_localcluster.apiserver.storage import Record, Storage, StoredChange
+from kagent_localcluster.errors import Forbidden
+from kagent_localcluster.seams import JsonObject
+
+__all__ = ["Attributes", "Authorizer", "Rule"]
+
+_GROUP = "rbac.authorization.k8s.io"
+
+
+class Attributes(NamedTuple):
+    """What is asked for; ``path`` for requests that are no resource's."""
+
+    verb: str
+    group: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+
+    @property
+    def full_resource(self) -> str:
+        return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+
+
+class Rule(NamedTuple):
+    """One PolicyRule."""
+
+    verbs: frozenset[str]
+    groups: frozenset[str]
+    resources: frozenset[str]
+    names: frozenset[str]
+    paths: tuple[str, ...]
+
+    def allows(self, asked: Attributes) -> bool:
+        if not (asked.verb in self.verbs or "*" in self.verbs):
+            return False
+        if asked.path:
+            return any(_path_fits(pattern, asked.path) for pattern in self.paths)
+        return (
+            (asked.group in self.groups or "*" in self.groups)
+            and self._has_resource(asked)
+            and (not self.names or asked.name in self.names)
+        )
+
+    def _has_resource(self, asked: Attributes) -> bool:
+        if "*" in self.resources or asked.full_resource in self.resources:
+            return True
+        return bool(asked.subresource) and f"*/{asked.subresource}" in self.resources
+
+    def dump(self) -> JsonObject:
+        """Return the rule as a PolicyRule object."""
+        out: JsonObject = {"verbs": sorted(self.verbs)}
+        if self.paths:
+            out["nonResourceURLs"] = list(self.paths)
+        else:
+            out["apiGroups"], out["resources"] = sorted(self.groups), sorted(self.resources)
+        if self.names:
+            out["resourceNames"] = sorted(self.names)
+        return out
+
+
+def _path_fits(pattern: str, path: str) -> bool:
+    return pattern == "*" or pattern == path or (pattern.endswith("*") and path.startswith(pattern[:-1]))
+
+
+class _Binding(NamedTuple):
+    namespace: str
+    subjects: tuple[JsonObject, ...]
+    role_kind: str
+    role_name: str
+
+    def names(self, user: User) -> bool:
+        return any(_is_subject(subject, user, self.namespace) for subject in self.subjects)
+
+
+def _is_subject(subject: JsonObject, user: User, namespace: str) -> bool:
+    match subject.get("kind"):
+        case "User":
+            return subject.get("name") == user.name
+        case "Group":
+            return subject.get("name") in user.groups
+        case "ServiceAccount":
+            place = subject.get("namespace") or namespace
+            return user.name == f"system:serviceaccount:{place}:{subject.get('name')}"
+        case _:
+            return False
+
+
+class Authorizer:
+    """Answers whether a user may do something."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._roles: dict[tuple[str, str, str], tuple[Rule, ...]] = {}
+        self._bindings: list[_Binding] | None = None
+        storage.listeners.append(self._on_change)
+
+    def _on_change(self, change: StoredChange) -> None:
+        if change.key.startswith(_GROUP):
+            self._roles.clear()
+            self._bindings = None
+
+    def allows(self, user: User, asked: Attributes) -> bool:
+        return user.is_master or any(rule.allows(asked) for rule in self.rules(user, asked.namespace))
+
+    def require(self, user: User, asked: Attributes) -> None:
+        """Refuse what the user may not do.
+
+        Raises:
+            Forbidden: no role allows it.
+        """
+        if self.allows(user, asked):
+            return
+        if asked.path:
+            raise Forbidden(f'forbidden: User "{user.name}" cannot {asked.verb} path "{asked.path}"')
+        where = f' in the namespace "{asked.namespace}"' if asked.namespace else " at the cluster scope"
+        qualified = f"{asked.resource}.{asked.group}" if asked.group else asked.resource
+        shown = f'{qualified} "{asked.name}"' if asked.name else qualified
+        raise Forbidden(
+            f'{shown} is forbidden: User "{user.name}" cannot {asked.verb} resource "{asked.full_resource}" in API group '
+            f'"{asked.group}"{where}',
+            kind=asked.resource,
+            name=asked.name,
+            group=asked.group,
+        )
+
+    def rules(self, user: User, namespace: str) -> Iterator[Rule]:
+        """Yield the rules that hold for the user in a namespace ("" for the cluster)."""
+        for binding in self._all_bindings():
+            if (not binding.namespace or binding.namespace == namespace) and binding.names(user):
+                yield from self._role(binding)
+
+    def covers(self, user: User, namespace: str, wanted: list[Rule]) -> bool:
+        """Tell whether the user already holds every right of the rules (no escalation by writing roles)."""
+        held = list(self.rules(user, namespace))
+        return user.is_master or all(
+            any(rule.allows(part) for rule in held) for rule in wanted for part in _parts(rule)
+        )
+
+    def _all_bindings(self) -> list[_Binding]:
+        if self._bindings is None:
+            self._bindings = [
+                _binding(record)
+                for kind in ("clusterrolebindings", "rolebindings")
+                for record in self._storage.list(f"{_GROUP}/{kind}")
+            ]
+        return self._bindings
+
+    def _role(self, binding: _Binding) -> tuple[Rule, ...]:
+        namespace = binding.namespace if binding.role_kind == "Role" else ""
+        place = (binding.role_kind, namespace, binding.role_name)
+        rules = self._roles.get(place)
+        if rules is None:
+            key = f"{_GROUP}/{'roles' if binding.role_kind == 'Role' else 'clusterroles'}"
+            record = self._storage.get(key, namespace, binding.role_name)
+            rules = self._roles[place] = tuple(self.role_rules(record.load())) if record else ()
+        return rules
+
+    def role_rules(self, role: JsonObject) -> Iterator[Rule]:
+        """Yield a role's rules, aggregated ones too."""
+        for rule in role.get("rules") or ():
+            yield parse_rule(rule)
+        selectors = dig(role, "aggregationRule", "clusterRoleSelectors") or ()
+        if selectors:
+            for record in self._storage.list(f"{_GROUP}/clusterroles"):
+                other = record.load()
+                labels = other["metadata"].get("labels") or {}
+                if record.name != role["metadata"]["name"] and any(
+                    selector_matches(item, labels) for item in selectors
+                ):
+                    yield from self.role_rules(other)
+
+
+def parse_rule(rule: JsonObject) -> Rule:
+    """Return a PolicyRule object as a Rule."""
+    return Rule(
+        frozenset(rule.get("verbs") or ()),
+        frozenset(rule.get("apiGroups") or ()),
+        frozenset(rule.get("resources") or ()),
+        frozenset(rule.get("resourceNames") or ()),
+        tuple(rule.get("nonResourceURLs") or ()),
+    )
+
+
+def _parts(rule: Rule) -> Iterator[Attributes]:
+    for verb in rule.verbs:
+        for path in rule.paths:
+            yield Attributes(verb, path=path)
+        for group in rule.groups:
+            for resource in rule.resources:
+                plain, _, subresource = resource.partition("/")
+                for name in rule.names or ("",):
+                    yield Attributes(verb, group, plain, subresource, name=name)
+
+
+def _binding(record: Record) -> _Binding:
+    obj = record.load()
+    role: JsonObject = obj.get("roleRef") or {}
+    return _Binding(record.namespace, tuple(obj.get("subjects") or ()), role.get("kind", ""), role.get("name", ""))

@@ -1,0 +1,1 @@
+"""The patch types: JSON, merge, strategic merge, and server-side apply with its field managers."""

@@ -1,0 +1,210 @@
+"""Who owns which field: managedFields after ordinary writes, and server-side apply.
+
+The versions of an entry (``apiVersion``) are kept as given; field names are compared across versions as they are,
+since conversion strategy None changes no names.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
+from kagent_localcluster.apiserver.meta import now
+from kagent_localcluster.apiserver.patching import fieldsets
+from kagent_localcluster.apiserver.patching.fieldsets import FieldSet
+from kagent_localcluster.apiserver.schema.node import EMPTY, Node
+from kagent_localcluster.errors import BadRequest, Cause, Conflict
+from kagent_localcluster.seams import JsonObject
+
+__all__ = ["Applied", "Manager", "apply_config", "read_entries", "track_update"]
+
+
+@dataclass(frozen=True)
+class Manager:
+    """Who writes: name, operation and subresource identify an entry."""
+
+    name: str
+    operation: str
+    subresource: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of managedFields."""
+
+    manager: Manager
+    api_version: str
+    time: str
+    fields: frozenset[tuple[str, ...]]
+
+    def dump(self) -> JsonObject:
+        entry: JsonObject = {
+            "manager": self.manager.name,
+            "operation": self.manager.operation,
+            "apiVersion": self.api_version,
+            "time": self.time,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": fieldsets.encode(set(self.fields)),
+        }
+        if self.manager.subresource:
+            entry["subresource"] = self.manager.subresource
+        return entry
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The object after an apply, and its new managedFields."""
+
+    obj: JsonObject
+    managed: list[JsonObject]
+
+
+def read_entries(metadata: JsonObject) -> list[Entry]:
+    """Return the decoded managedFields; entries that cannot be read are dropped, as a real server does."""
+    found: list[Entry] = []
+    managed = metadata.get("managedFields")
+    for raw in managed if is_array(managed) else ():
+        if not is_object(raw) or not raw.get("manager") or not raw.get("operation"):
+            continue
+        fields = frozenset(fieldsets.decode(raw.get("fieldsV1")))
+        if fields:
+            manager = Manager(raw["manager"], raw["operation"], raw.get("subresource", ""))
+            found.append(Entry(manager, raw.get("apiVersion", ""), raw.get("time", ""), fields))
+    return found
+
+
+def _dump(entries: Iterable[Entry]) -> list[JsonObject]:
+    kept = [entry for entry in entries if entry.fields]
+    # Apply entries first, then by age, as a real server sorts them.
+    kept.sort(key=lambda entry: (entry.manager.operation != "Apply", entry.time, entry.manager.name))
+    return [entry.dump() for entry in kept]
+
+
+def track_update(
+    schema: Node, new: JsonObject, old: JsonObject | None, entries: list[Entry], manager: Manager
+) -> list[JsonObject]:
+    """Return managedFields after a create or update: who changed a field owns it, alone."""
+    after = fieldsets.fields_of(schema, new)
+    if old is None:
+        changed = after
+    else:
+        before = fieldsets.fields_of(schema, old)
+        changed: FieldSet = {
+            path
+            for path in after
+            if path not in before or fieldsets.lookup(schema, new, path) != fieldsets.lookup(schema, old, path)
+        }
+        # Items of keyed lists are members without a value of their own: only their coming is a change.
+        changed = {path for path in changed if path[-1][0] != "k" or path not in before}
+    kept: list[Entry] = []
+    mine: Entry | None = None
+    for entry in entries:
+        fields = entry.fields & after
+        if entry.manager == manager:
+            mine = replace(entry, fields=fields)
+        else:
+            kept.append(replace(entry, fields=fields - changed))
+    if changed:
+        fields = frozenset(changed) | (mine.fields if mine else frozenset())
+        kept.append(Entry(manager, new["apiVersion"], now(), fields))
+    elif mine is not None:
+        kept.append(mine)
+    return _dump(kept)
+
+
+def apply_config(
+    schema: Node, live: JsonObject, config: JsonObject, manager: Manager, *, force: bool, qualified: str
+) -> Applied:
+    """Return the live object with the configuration applied by server-side apply.
+
+    ``live`` is a bare envelope when the object does not exist yet.
+
+    Raises:
+        Conflict: another manager owns a field that the configuration sets differently, and not ``force``.
+    """
+    entries = read_entries(live["metadata"])
+    wanted = fieldsets.fields_of(schema, config)
+    conflicts: list[tuple[str, tuple[str, ...]]] = []
+    others: list[Entry] = []
+    former: Entry | None = None
+    for entry in entries:
+        if entry.manager == manager:
+            former = entry
+            continue
+        contested = {path for path in entry.fields & wanted if _differs(schema, live, config, path)}
+        conflicts += [(entry.manager.name, path) for path in sorted(contested)]
+        others.append(replace(entry, fields=entry.fields - contested) if force else entry)
+    if conflicts and not force:
+        raise _conflict(conflicts, qualified)
+    merged: JsonObject = _merge(schema, live, config)
+    if former is not None:
+        held = frozenset[tuple[str, ...]]().union(*(entry.fields for entry in others))
+        dropped = former.fields - wanted - held
+        for path in sorted(dropped, key=len, reverse=True):
+            if path[-1][0] != "k" or not any(other[: len(path)] == path for other in held | wanted):
+                fieldsets.remove(schema, merged, path)
+    mine = Entry(manager, config["apiVersion"], now(), frozenset(wanted))
+    if former is not None and former.fields == mine.fields and former.api_version == mine.api_version:
+        mine = replace(mine, time=former.time)
+    present = fieldsets.fields_of(schema, merged)
+    kept = [replace(entry, fields=entry.fields & present) for entry in others]
+    return Applied(merged, _dump([*kept, mine]))
+
+
+def _differs(schema: Node, live: JsonObject, config: JsonObject, path: tuple[str, ...]) -> bool:
+    if path[-1][0] in "kv":
+        return False
+    return fieldsets.lookup(schema, live, path) != fieldsets.lookup(schema, config, path)
+
+
+def _conflict(conflicts: list[tuple[str, tuple[str, ...]]], qualified: str) -> Conflict:
+    names = sorted({name for name, _ in conflicts})
+    causes = tuple(
+        Cause(fieldsets.show(path), f'conflict with "{name}"', "FieldManagerConflict") for name, path in conflicts
+    )
+    count = f"{len(conflicts)} conflict{'s' if len(conflicts) > 1 else ''}"
+    if len(conflicts) == 1:
+        text = f'conflict with "{names[0]}": {fieldsets.show(conflicts[0][1])}'
+    else:
+        text = "conflicts with " + "\n".join(
+            f'"{name}":\n' + "\n".join(f"- {fieldsets.show(path)}" for other, path in conflicts if other == name)
+            for name in names
+        )
+    return Conflict(f"Apply failed with {count}: {text}", kind=qualified, causes=causes)
+
+
+def _merge(node: Node, target: Any, config: Any) -> Any:
+    """Return target and configuration merged by the schema's list and map types."""
+    if is_object(config) and node.map_type != "atomic":
+        merged: dict[str, Any] = dict(target) if is_object(target) else {}
+        for key, value in config.items():
+            merged[key] = _merge(node.child(key) or EMPTY, merged.get(key), value)
+        return merged
+    if is_array(config) and node.list_type == "map":
+        return _merge_keyed(node, list(target) if is_array(target) else [], config)
+    if is_array(config) and node.list_type == "set":
+        kept: list[Any] = list(target) if is_array(target) else []
+        return kept + [item for item in config if item not in kept]
+    return copy.deepcopy(config)
+
+
+def _merge_keyed(node: Node, target: list[Any], config: list[Any]) -> list[Any]:
+    keys = [fieldsets.item_key(node, item) if is_object(item) else "" for item in target]
+    seen: set[str] = set()
+    for item in config:
+        if not is_object(item):
+            raise BadRequest(f"list item {item!r} is no object")
+        key = fieldsets.item_key(node, item)
+        if key in seen:
+            raise BadRequest(f"duplicate entries for key [{fieldsets.show((key,)).strip('[]')}]")
+        seen.add(key)
+        if key in keys:
+            index = keys.index(key)
+            target[index] = _merge(node.items, target[index], item)
+        else:
+            target.append(copy.deepcopy(item))
+            keys.append(key)
+    return target

@@ -1,0 +1,284 @@
+"""Get, list and watch.
+
+Bodies go out as they are stored, without being parsed, wherever no selector, other version or other representation is
+asked for; that is what keeps a list of a thousand objects at a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from kagent_localcluster.apiserver import views
+from kagent_localcluster.apiserver.kinds import Kind
+from kagent_localcluster.apiserver.selectors import Predicate
+from kagent_localcluster.apiserver.storage import Record, Storage
+from kagent_localcluster.apiserver.watchlog import Change, WatchLog
+from kagent_localcluster.apiserver.writing import not_found
+from kagent_localcluster.errors import BadRequest, Expired
+from kagent_localcluster.seams import JsonObject
+
+__all__ = ["ListOptions", "Listing", "Reader", "Seen", "WatchOptions"]
+
+# A reflector's page loop takes seconds; older snapshots answer 410, as compacted ones do.
+_MAX_SNAPSHOTS = 32
+_BOOKMARK_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """The query of a list; predicates see objects in the kind's version."""
+
+    labels: Predicate | None = None
+    fields: Predicate | None = None
+    limit: int = 0
+    continuation: str = ""
+    resource_version: str = ""
+    version_match: str = ""
+
+    def admits(self, obj: JsonObject) -> bool:
+        return (self.labels is None or self.labels(obj)) and (self.fields is None or self.fields(obj))
+
+    @property
+    def selective(self) -> bool:
+        return self.labels is not None or self.fields is not None
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """The query of a watch beyond that of a list."""
+
+    bookmarks: bool = False
+    initial_events: bool | None = None
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page: encoded objects and the list's metadata."""
+
+    bodies: list[bytes]
+    metadata: JsonObject
+
+
+class Seen(NamedTuple):
+    """One event of a watch: ``body`` is the object, "" for the ERROR type the Status."""
+
+    type: str
+    body: bytes
+
+
+class _Snapshot(NamedTuple):
+    version: int
+    records: list[Record]
+
+
+class Reader:
+    """Answers reads from the store and the watch log."""
+
+    def __init__(self, storage: Storage, log: WatchLog) -> None:
+        self._storage = storage
+        self._log = log
+        self._snapshots: OrderedDict[str, _Snapshot] = OrderedDict()
+        self._next_snapshot = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Return True once the server stops and watches end."""
+        return self._log.closed
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Record:
+        """Return the stored object.
+
+        Raises:
+            NotFound: there is none.
+        """
+        record = self._storage.get(kind.storage_key, namespace, name)
+        if record is None:
+            raise not_found(kind, name)
+        return record
+
+    def list(self, kind: Kind, namespace: str, options: ListOptions) -> Listing:
+        """Return one page of objects, all of one moment.
+
+        Raises:
+            BadRequest: options that contradict each other.
+            Expired: a continuation or an exact version that is no longer known.
+        """
+        self._check_versions(kind, options)
+        if options.continuation:
+            snapshot, rest = self._continue(options.continuation)
+        else:
+            rest = self._select(kind, self._storage.list(kind.storage_key, namespace), options)
+            snapshot = self._storage.version
+        metadata: JsonObject = {"resourceVersion": str(snapshot)}
+        if options.limit and len(rest) > options.limit:
+            page, rest = rest[: options.limit], rest[options.limit :]
+            metadata["continue"] = self._keep(snapshot, rest)
+            if not options.selective:
+                metadata["remainingItemCount"] = len(rest)
+        else:
+            page = rest
+        return Listing([views.body_of(kind, record) for record in page], metadata)
+
+    def _select(self, kind: Kind, records: list[Record], options: ListOptions) -> list[Record]:
+        if not options.selective:
+            return records
+        return [record for record in records if options.admits(views.load(kind, record))]
+
+    def _check_versions(self, kind: Kind, options: ListOptions) -> None:
+        version, match = options.resource_version, options.version_match
+        if match and match not in ("Exact", "NotOlderThan"):
+            raise BadRequest(
+                f'resourceVersionMatch: Unsupported value: "{match}": supported values: "Exact", "NotOlderThan"'
+            )
+        if match and not version:
+            raise BadRequest("resourceVersionMatch is forbidden unless resourceVersion is provided")
+        if version and options.continuation and version != "0":
+            raise BadRequest("specifying resource version is not allowed when using continue")
+        number = parse_version(version)
+        if number > self._storage.version:
+            raise BadRequest(f"Too large resource version: {number}, current: {self._storage.version}")
+        exact = match == "Exact" or (options.limit and number and not match)
+        if exact and number < self._newest_change(kind):
+            raise Expired(f"The provided from resource version {number} is too old: only the present state is kept")
+
+    def _newest_change(self, kind: Kind) -> int:
+        feed = self._log.feed(kind.storage_key)
+        changes = feed.read(max(feed.end() - 1, 0)) or []
+        return changes[-1].new.version if changes else feed.floor
+
+    def _keep(self, version: int, rest: list[Record]) -> str:
+        self._next_snapshot += 1
+        token = base64.urlsafe_b64encode(
+            orjson.dumps({"v": version, "n": self._next_snapshot, "start": f"{rest[0].namespace}/{rest[0].name}"})
+        ).decode()
+        self._snapshots[token] = _Snapshot(version, rest)
+        while len(self._snapshots) > _MAX_SNAPSHOTS:
+            self._snapshots.popitem(last=False)
+        return token
+
+    def _continue(self, token: str) -> tuple[int, list[Record]]:
+        snapshot = self._snapshots.get(token)
+        if snapshot is None:
+            try:
+                orjson.loads(base64.urlsafe_b64decode(token))
+            except ValueError as error:
+                raise BadRequest(f"continue key is not valid: {error}") from error
+            raise Expired(
+                "The provided continue parameter is too old to display a consistent list result. You can start a new "
+                "list without the continue parameter."
+            )
+        return snapshot.version, snapshot.records
+
+    async def watch(
+        self, kind: Kind, namespace: str, options: ListOptions, watch: WatchOptions
+    ) -> AsyncIterator[list[Seen]]:
+        """Yield batches of events until the time is over, the log is compacted past the reader, or the server stops."""
+        feed = self._log.feed(kind.storage_key)
+        version = parse_version(options.resource_version)
+        if version and version < feed.floor and version < self._storage.version:
+            yield [_expired(version, feed.floor)]
+            return
+        waiter = asyncio.Event()
+        feed.subscribe(waiter)
+        try:
+            fresh = not version or watch.initial_events is True
+            cursor = feed.end() if fresh else feed.after(version)
+            if fresh and watch.initial_events is not False:
+                records = self._select(kind, self._storage.list(kind.storage_key, namespace), options)
+                first = [Seen("ADDED", views.body_of(kind, record)) for record in records]
+                if watch.initial_events:
+                    first.append(self._bookmark(kind, {"annotations": {"k8s.io/initial-events-end": "true"}}))
+                if first:
+                    yield first
+            seconds = watch.timeout_seconds or 1_800 + random.random() * 1_800  # noqa: S311 spreads reconnections
+            end = time.monotonic() + seconds
+            next_mark = time.monotonic() + _BOOKMARK_SECONDS
+            while not self._log.closed:
+                changes = feed.read(cursor)
+                if changes is None:
+                    yield [_expired(version, feed.floor)]
+                    return
+                cursor += len(changes)
+                if batch := [seen for change in changes if (seen := _see(kind, namespace, options, change))]:
+                    yield batch
+                    continue
+                now = time.monotonic()
+                if watch.bookmarks and now >= min(next_mark, end):
+                    next_mark = now + _BOOKMARK_SECONDS
+                    yield [self._bookmark(kind, {})]
+                if now >= end:
+                    return
+                # Cleared before the log is read again, so that no change is slept through.
+                waiter.clear()
+                if feed.end() == cursor and not self._log.closed:
+                    await _wait(waiter, min(next_mark, end) - now)
+        finally:
+            feed.unsubscribe(waiter)
+
+    def _bookmark(self, kind: Kind, metadata: JsonObject) -> Seen:
+        body: dict[str, Any] = {
+            "kind": kind.kind,
+            "apiVersion": kind.api_version,
+            "metadata": {"resourceVersion": str(self._storage.version), **metadata},
+        }
+        return Seen("BOOKMARK", orjson.dumps(body))
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(max(seconds, 0)):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+def _see(kind: Kind, namespace: str, options: ListOptions, change: Change) -> Seen | None:
+    """Return the change as the watcher sees it: an object may come into or leave its selection."""
+    if namespace and change.new.namespace != namespace:
+        return None
+    if not options.selective:
+        return Seen(change.type, views.body_of(kind, change.new))
+    before = change.old is not None and options.admits(_view(kind, change.old_object))
+    after = change.type != "DELETED" and options.admits(_view(kind, change.new_object))
+    if not before and not after:
+        return None
+    kind_of_change = "MODIFIED" if before and after else "ADDED" if after else "DELETED"
+    if kind_of_change == "DELETED" and change.old is not None and change.type != "DELETED":
+        # Leaving the selection: the last state that was in it, under the version of the change.
+        last = change.old.load()
+        last["metadata"]["resourceVersion"] = str(change.new.version)
+        return Seen("DELETED", views.body_of(kind, change.old._replace(body=orjson.dumps(last))))
+    return Seen(kind_of_change, views.body_of(kind, change.new))
+
+
+def _view(kind: Kind, obj: JsonObject | None) -> JsonObject:
+    return views.from_stored(kind, dict(obj or {}))
+
+
+def _expired(version: int, floor: int) -> Seen:
+    return Seen("ERROR", orjson.dumps(Expired(f"too old resource version: {version} ({floor})").status()))
+
+
+def parse_version(text: str) -> int:
+    """Return a resourceVersion as a number, 0 for none.
+
+    Raises:
+        BadRequest: the text is no version.
+    """
+    if not text:
+        return 0
+    if not text.isdecimal():
+        raise BadRequest(
+            f'Invalid value: "{text}": resourceVersion: strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
+    return int(text)

@@ -1,0 +1,222 @@
+"""CEL rules (``x-kubernetes-validations``), by the Rust evaluator, with the functions Kubernetes adds to CEL.
+
+Rules are compiled once per text. A rule that fails to evaluate is a fault of the object, as in a real API server: it
+never passes silently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
+from kagent_localcluster.apiserver.schema.formats import is_quantity
+from kagent_localcluster.apiserver.schema.node import Node
+from kagent_localcluster.apiserver.schema.validation import type_name
+from kagent_localcluster.errors import Cause
+
+if TYPE_CHECKING:
+    import cel
+
+__all__ = ["check_rules", "compile_problem"]
+
+# CEL's reserved words: a field of that name is reached as __word__.
+_RESERVED = frozenset(
+    ["true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while"]
+)
+_programs: dict[str, cel.Program] = {}
+
+
+def compile_problem(rule: str) -> str:
+    """Return why a rule does not compile, "" when it does."""
+    try:
+        _program(rule)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def check_rules(node: Node, value: Any, old: Any = None, path: str = "") -> Iterator[Cause]:
+    """Yield the failed rules of the value and of everything below it; ``old`` is None on create."""
+    if is_object(value):
+        former: dict[str, Any] = old if is_object(old) else {}
+        for key, item in value.items():
+            if child := node.child(key):
+                yield from check_rules(child, item, former.get(key), f"{path}.{key}" if path else key)
+    elif is_array(value):
+        for index, item in enumerate(value):
+            yield from check_rules(node.items, item, _counterpart(node, item, old), f"{path}[{index}]")
+    for rule in node.raw.get("x-kubernetes-validations", ()):
+        yield from _check(rule, value, old, path)
+
+
+def _counterpart(node: Node, item: Any, old: Any) -> Any:
+    """Return the old item with the same keys; lists without keys have no counterparts."""
+    if node.list_type != "map" or not is_array(old) or not is_object(item):
+        return None
+    wanted = [item.get(key) for key in node.list_keys]
+    return next(
+        (other for other in old if is_object(other) and [other.get(key) for key in node.list_keys] == wanted), None
+    )
+
+
+def _check(rule: dict[str, Any], value: Any, old: Any, path: str) -> Iterator[Cause]:
+    text: str = rule["rule"]
+    variables: dict[str, Any] = {"self": value}
+    if re.search(r"\boldSelf\b", text):
+        if old is None:
+            return
+        variables["oldSelf"] = old
+    shown = f'"{type_name(value)}"' if isinstance(value, (dict, list)) else _shown(value)
+    reason = rule.get("reason", "FieldValueInvalid")
+    where = (path + rule.get("fieldPath", "")).lstrip(".") or "<nil>"
+    try:
+        passed = _evaluate(text, variables)
+        message = "" if passed is True else _message(rule, variables)
+    except (ValueError, TypeError, RuntimeError, KeyError, ArithmeticError) as error:
+        message = f"{text}: {error}"
+    if message:
+        yield Cause(
+            where,
+            f"{_word(reason)}: {shown}: {message}" if reason != "FieldValueRequired" else f"Required value: {message}",
+            reason,
+        )
+
+
+def _word(reason: str) -> str:
+    return {"FieldValueForbidden": "Forbidden", "FieldValueDuplicate": "Duplicate value"}.get(reason, "Invalid value")
+
+
+def _shown(value: Any) -> str:
+    import orjson
+
+    return orjson.dumps(value).decode()
+
+
+def _message(rule: dict[str, Any], variables: dict[str, Any]) -> str:
+    if expression := rule.get("messageExpression"):
+        try:
+            text = _evaluate(expression, variables)
+        except (ValueError, TypeError, RuntimeError, KeyError, ArithmeticError):
+            text = ""
+        if isinstance(text, str) and text.strip() and "\n" not in text:
+            return text
+    return rule.get("message") or f"failed rule: {rule['rule']}"
+
+
+def _evaluate(text: str, variables: dict[str, Any]) -> Any:
+    import cel
+
+    context = cel.Context()
+    for name, function in _functions().items():
+        if name in text:
+            context.add_function(name, function)
+    escaped = "__" in text
+    for name, value in variables.items():
+        context.add_variable(name, _escape(value) if escaped else value)
+    return _program(text).execute(context)
+
+
+def _program(text: str) -> cel.Program:
+    program = _programs.get(text)
+    if program is None:
+        import cel
+
+        program = _programs[text] = cel.compile(text)
+    return program
+
+
+def _escape(value: Any) -> Any:
+    """Rename fields as Kubernetes does for CEL (``namespace`` -> ``__namespace__``, ``a-b`` -> ``a__dash__b``)."""
+    if is_object(value):
+        return {_escape_name(key): _escape(item) for key, item in value.items()}
+    if is_array(value):
+        return [_escape(item) for item in value]
+    return value
+
+
+def _escape_name(name: str) -> str:
+    if name in _RESERVED:
+        return f"__{name}__"
+    name = name.replace("__", "__underscores__")
+    return name.replace(".", "__dot__").replace("-", "__dash__").replace("/", "__slash__")
+
+
+_function_table: dict[str, Callable[..., Any]] = {}
+
+
+def _functions() -> dict[str, Callable[..., Any]]:
+    if not _function_table:
+        from cel.stdlib import STDLIB_FUNCTIONS
+
+        _function_table.update(STDLIB_FUNCTIONS)
+        _function_table.update(_KUBERNETES_FUNCTIONS)
+    return _function_table
+
+
+def _split(text: str, separator: str, limit: int = -1) -> list[str]:
+    if not separator:
+        return list(text)
+    return text.split(separator, limit - 1) if limit > 0 else text.split(separator)
+
+
+def _find(text: str, pattern: str) -> str:
+    match = re.search(pattern, text)
+    return match[0] if match else ""
+
+
+def _find_all(text: str, pattern: str) -> list[str]:
+    return [match[0] for match in re.finditer(pattern, text)]
+
+
+def _is_url(text: str) -> bool:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return bool(parts.scheme and (parts.netloc or parts.path.startswith("/"))) or text.startswith("/")
+
+
+def _is_ip(text: str) -> bool:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_cidr(text: str) -> bool:
+    import ipaddress
+
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "/" in text
+
+
+def _is_sorted(values: list[Any]) -> bool:
+    return all(first <= second for first, second in zip(values, values[1:], strict=False))
+
+
+# https://kubernetes.io/docs/reference/using-api/cel/ lists them; quantity() and url() return objects the evaluator
+# cannot hold, so rules that use those fail with its own message.
+_KUBERNETES_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "split": _split,
+    "find": _find,
+    "findAll": _find_all,
+    "isURL": _is_url,
+    "isIP": _is_ip,
+    "isCIDR": _is_cidr,
+    "isSorted": _is_sorted,
+    "isQuantity": is_quantity,
+    "indexOf": lambda value, item: (
+        value.find(item) if isinstance(value, str) else (value.index(item) if item in value else -1)
+    ),
+}

@@ -1,0 +1,62 @@
+"""Stored objects as a version of the API shows them.
+
+Objects lie in one form: the storage version of a CRD, core/v1 for events. Versions of a CRD differ in apiVersion only
+(conversion strategy None); the two event groups name the same things differently.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from kagent_localcluster.apiserver.kinds import Kind
+from kagent_localcluster.apiserver.storage import Record
+from kagent_localcluster.seams import JsonObject
+
+__all__ = ["body_of", "from_stored", "load", "to_stored"]
+
+# core/v1 name -> events.k8s.io/v1 name
+_EVENT_FIELDS = {
+    "involvedObject": "regarding",
+    "message": "note",
+    "source": "deprecatedSource",
+    "firstTimestamp": "deprecatedFirstTimestamp",
+    "lastTimestamp": "deprecatedLastTimestamp",
+    "count": "deprecatedCount",
+    "reportingComponent": "reportingController",
+}
+
+
+def _is_event_view(kind: Kind) -> bool:
+    return kind.group == "events.k8s.io"
+
+
+def body_of(kind: Kind, record: Record) -> bytes:
+    """Return the encoded object as the kind shows it; the stored bytes where nothing differs."""
+    if kind.api_version == kind.stored_api_version and not _is_event_view(kind):
+        return record.body
+    return orjson.dumps(load(kind, record))
+
+
+def load(kind: Kind, record: Record) -> JsonObject:
+    """Return a fresh object as the kind shows it."""
+    return from_stored(kind, record.load())
+
+
+def from_stored(kind: Kind, obj: JsonObject) -> JsonObject:
+    """Return the stored object in the form of the kind's version; the argument may be reused."""
+    if _is_event_view(kind):
+        obj = {_EVENT_FIELDS.get(key, key): value for key, value in obj.items()}
+    obj["apiVersion"] = kind.api_version
+    return obj
+
+
+def to_stored(kind: Kind, obj: JsonObject) -> JsonObject:
+    """Return the object in the form it is stored in; the argument stays as it is."""
+    stored: dict[str, Any] = {**obj, "apiVersion": kind.stored_api_version}
+    if _is_event_view(kind):
+        names = {view: core for core, view in _EVENT_FIELDS.items()}
+        stored = {names.get(key, key): value for key, value in stored.items()}
+        stored["apiVersion"] = "v1"
+    return stored

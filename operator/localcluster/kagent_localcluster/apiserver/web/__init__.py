@@ -1,0 +1,1 @@
+"""The wire: requests, content negotiation, routes and answers, on plain ASGI."""

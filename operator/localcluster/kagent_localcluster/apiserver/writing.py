@@ -1,0 +1,397 @@
+"""Create, update, patch and apply: the one path by which objects change, over the wire and in process.
+
+Every call is synchronous and atomic on the event loop: between reading the stored object and writing the new one
+nothing else runs, so patches need no retry. A write that changes nothing leaves the resourceVersion alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from kagent_localcluster.apiserver import views
+from kagent_localcluster.apiserver.auth.escalation import RBAC_GROUP, refuse_escalation
+from kagent_localcluster.apiserver.auth.rbac import Authorizer
+from kagent_localcluster.apiserver.auth.users import User
+from kagent_localcluster.apiserver.builtin.strategies import accept_definition, prepare
+from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
+from kagent_localcluster.apiserver.kinds import Kind
+from kagent_localcluster.apiserver.meta import generate_name, new_uid, now
+from kagent_localcluster.apiserver.patching.managed import Manager, apply_config, read_entries, track_update
+from kagent_localcluster.apiserver.storage import Record, Storage
+from kagent_localcluster.apiserver.validating import decode_fields, invalid, judge, shape
+from kagent_localcluster.errors import AlreadyExists, BadRequest, Cause, Conflict, Forbidden, NotFound
+from kagent_localcluster.seams import JsonObject
+
+__all__ = ["WriteOptions", "Writer", "Written", "not_found"]
+
+CRD_KEY = "apiextensions.k8s.io/customresourcedefinitions"
+
+# Kinds whose strategy counts generations; custom resources always do.
+_COUNTED = frozenset({
+    "/pods", "apps/deployments", "apps/replicasets", "batch/jobs", "batch/cronjobs", "networking.k8s.io/ingresses",
+    "networking.k8s.io/networkpolicies", "policy/poddisruptionbudgets", CRD_KEY,
+})  # fmt: skip
+
+# Kinds that refuse an update without resourceVersion; custom resources do too.
+_CONDITIONAL = frozenset({"coordination.k8s.io/leases", CRD_KEY})
+
+_SERVER_METADATA = (
+    "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "name", "namespace",
+    "generateName",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How a write was asked for; ``validation`` is Ignore, Warn or Strict, ``user`` None this process itself."""
+
+    manager: str = "local-cluster"
+    dry_run: bool = False
+    validation: str = "Warn"
+    subresource: str = ""
+    user: User | None = None
+
+
+class Written(NamedTuple):
+    """The object after a write, as the kind's version shows it."""
+
+    obj: JsonObject
+    created: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def not_found(kind: Kind, name: str) -> NotFound:
+    return NotFound(f'{kind.qualified} "{name}" not found', kind=kind.plural, name=name, group=kind.group)
+
+
+class Writer:
+    """Applies the rules of the API to writes. ``finish`` removes an object whose last finalizer has gone."""
+
+    def __init__(
+        self, storage: Storage, authorizer: Authorizer, finish: Callable[[Kind, JsonObject], JsonObject]
+    ) -> None:
+        self._storage = storage
+        self._authorizer = authorizer
+        self._finish = finish
+
+    def create(self, kind: Kind, namespace: str, body: JsonObject, options: WriteOptions) -> Written:
+        """Store a new object.
+
+        Raises:
+            BadRequest, NotFound (namespace), Forbidden (namespace ends), AlreadyExists, Invalid.
+        """
+        obj = _envelope(kind, namespace, body)
+        metadata = obj["metadata"]
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = generate_name(metadata["generateName"])
+        warnings = decode_fields(kind, obj, options.validation)
+        if not metadata.get("name"):
+            message = "Required value: name or generateName is required"
+            raise invalid(kind, "", [Cause("metadata.name", message, "FieldValueRequired")])
+        if metadata.get("resourceVersion"):
+            raise BadRequest("resourceVersion should not be set on objects to be created")
+        self._check_namespace(kind, namespace)
+        for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "selfLink"):
+            metadata.pop(field, None)
+        metadata["uid"] = new_uid()
+        metadata["creationTimestamp"] = now()
+        if kind.crd or kind.storage_key in _COUNTED:
+            metadata["generation"] = 1
+        else:
+            metadata.pop("generation", None)
+        if "status" in kind.subresources:
+            obj.pop("status", None)
+        shape(kind, obj)
+        if not kind.crd:
+            prepare(kind.storage_key, obj, None)
+        judge(kind, obj, None)
+        self._refuse_escalation(kind, obj, None, options)
+        if self._storage.get(kind.storage_key, namespace, metadata["name"]) is not None:
+            raise AlreadyExists(
+                f'{kind.qualified} "{metadata["name"]}" already exists',
+                kind=kind.plural, name=metadata["name"], group=kind.group,
+            )  # fmt: skip
+        entries = read_entries(metadata)
+        metadata["managedFields"] = track_update(kind.schema, obj, None, entries, Manager(options.manager, "Update"))
+        return self._store(kind, obj, options, created=True, warnings=warnings)
+
+    def update(self, kind: Kind, namespace: str, name: str, body: JsonObject, options: WriteOptions) -> Written:
+        """Replace an object or, with ``subresource="status"``, its status.
+
+        Raises:
+            BadRequest, NotFound, Conflict, Invalid.
+        """
+        old = self._load(kind, namespace, name)
+        obj = _envelope(kind, namespace, body)
+        given = obj["metadata"].setdefault("name", name)
+        if given != name:
+            raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
+        warnings = decode_fields(kind, obj, options.validation)
+        if not obj["metadata"].get("resourceVersion") and (kind.crd or kind.storage_key in _CONDITIONAL):
+            message = "Invalid value: 0: must be specified for an update"
+            raise invalid(kind, name, [Cause("metadata.resourceVersion", message)])
+        return self._change(kind, old, obj, options, warnings)
+
+    def patch(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        change: Callable[[JsonObject], JsonObject],
+        options: WriteOptions,
+    ) -> Written:
+        """Store what ``change`` makes of the present object; it must not change its argument.
+
+        Raises:
+            NotFound, Conflict, Invalid, and whatever ``change`` raises.
+        """
+        old = self._load(kind, namespace, name)
+        obj = _envelope(kind, namespace, change(old))
+        if obj["metadata"].get("name") != name:
+            raise BadRequest(
+                f"the name of the object ({obj['metadata'].get('name')}) does not match the name on the URL ({name})"
+            )
+        warnings = decode_fields(kind, obj, options.validation)
+        return self._change(kind, old, obj, options, warnings)
+
+    def apply(
+        self, kind: Kind, namespace: str, name: str, config: JsonObject, options: WriteOptions, *, force: bool
+    ) -> Written:
+        """Apply a configuration server-side, creating the object when there is none.
+
+        Raises:
+            BadRequest, NotFound (namespace, or a subresource of no object), Conflict, Invalid.
+        """
+        obj = _envelope(kind, namespace, config)
+        metadata = obj["metadata"]
+        if metadata.setdefault("name", name) != name:
+            raise BadRequest(f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})")
+        if metadata.get("managedFields"):
+            raise BadRequest("metadata.managedFields must be nil")
+        warnings = decode_fields(kind, obj, options.validation)
+        record = self._storage.get(kind.storage_key, namespace, name)
+        if record is None and (options.subresource or metadata.get("uid")):
+            raise not_found(kind, name)
+        live: JsonObject = (
+            views.load(kind, record) if record else {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
+        )
+        manager = Manager(options.manager, "Apply", options.subresource)
+        if version := metadata.pop("resourceVersion", ""):
+            _check_version(kind, name, version, live)
+        if not options.subresource and "status" in kind.subresources:
+            obj.pop("status", None)
+        config_meta = {key: value for key, value in metadata.items() if key not in ("creationTimestamp", "uid")}
+        applied = apply_config(
+            kind.schema, live, {**obj, "metadata": config_meta}, manager, force=force, qualified=kind.qualified
+        )
+        new = copy.deepcopy(applied.obj)
+        if record is not None:
+            new["metadata"]["managedFields"] = applied.managed
+            return self._change(kind, live, new, options, warnings, managed=applied.managed)
+        new["metadata"]["managedFields"] = applied.managed
+        created = self.create(kind, namespace, new, replace(options, dry_run=True, validation="Ignore"))
+        # Defaults belong to nobody after an apply: only what was applied is owned.
+        created.obj["metadata"]["managedFields"] = applied.managed
+        return self._store(kind, created.obj, options, created=True, warnings=warnings)
+
+    def _load(self, kind: Kind, namespace: str, name: str) -> JsonObject:
+        record = self._storage.get(kind.storage_key, namespace, name)
+        if record is None:
+            raise not_found(kind, name)
+        return views.load(kind, record)
+
+    def _check_namespace(self, kind: Kind, namespace: str) -> None:
+        if not kind.namespaced:
+            return
+        record = self._storage.get("/namespaces", "", namespace)
+        if record is None:
+            raise NotFound(f'namespaces "{namespace}" not found', kind="namespaces", name=namespace)
+        if b'"deletionTimestamp"' in record.body and record.load()["metadata"].get("deletionTimestamp"):
+            message = f"unable to create new content in namespace {namespace} because it is being terminated"
+            raise Forbidden(
+                f"{kind.qualified} is forbidden: {message}",
+                kind=kind.plural, group=kind.group,
+                causes=(Cause("metadata.namespace", f"namespace {namespace} is being terminated", "NamespaceTerminating"),),
+            )  # fmt: skip
+
+    def _refuse_escalation(self, kind: Kind, new: JsonObject, old: JsonObject | None, options: WriteOptions) -> None:
+        if kind.group == RBAC_GROUP and options.user is not None:
+            refuse_escalation(self._authorizer, self._storage, options.user, new, old)
+
+    def _change(
+        self,
+        kind: Kind,
+        old: JsonObject,
+        new: JsonObject,
+        options: WriteOptions,
+        warnings: list[str],
+        *,
+        managed: list[JsonObject] | None = None,
+    ) -> Written:
+        name = old["metadata"]["name"]
+        _check_version(kind, name, new["metadata"].get("resourceVersion"), old)
+        if (uid := new["metadata"].get("uid")) and uid != old["metadata"]["uid"]:
+            raise Conflict(
+                f'Operation cannot be fulfilled on {kind.qualified} "{name}": Precondition failed: UID in precondition: '
+                f"{uid}, UID in object meta: {old['metadata']['uid']}",
+                kind=kind.plural, name=name, group=kind.group,
+            )  # fmt: skip
+        new = _carry_over(kind, old, new, options.subresource)
+        shape(kind, new)
+        if not kind.crd:
+            prepare(kind.storage_key, new, old)
+        judge(kind, new, old)
+        self._refuse_escalation(kind, new, old, options)
+        metadata = new["metadata"]
+        counted = kind.crd or kind.storage_key in _COUNTED
+        if counted and _spec_changed(kind, new, old):
+            metadata["generation"] = old["metadata"].get("generation", 1) + 1
+        if managed is None:
+            entries = _chosen_entries(new["metadata"], old["metadata"])
+            manager = Manager(options.manager, "Update", options.subresource)
+            managed = track_update(kind.schema, new, old, entries, manager)
+        metadata["managedFields"] = managed
+        metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
+        if _same(new, old):
+            return Written(old, warnings=tuple(warnings))
+        if metadata.get("deletionTimestamp") and not metadata.get("finalizers") and not _has_grace(metadata):
+            return Written(new if options.dry_run else self._finish(kind, new), warnings=tuple(warnings))
+        return self._store(kind, new, options, created=False, warnings=warnings)
+
+    def _store(
+        self, kind: Kind, obj: JsonObject, options: WriteOptions, *, created: bool, warnings: list[str]
+    ) -> Written:
+        if kind.storage_key == CRD_KEY:
+            accept_definition(obj)
+        if kind.deprecation:
+            warnings = [*warnings, kind.deprecation]
+        if not options.dry_run:
+            stored = views.to_stored(kind, obj)
+            record: Record = self._storage.put(kind.storage_key, stored)
+            obj = views.load(kind, record)
+        return Written(obj, created, tuple(warnings))
+
+
+def _envelope(kind: Kind, namespace: str, body: JsonObject) -> JsonObject:
+    """Return a copy with apiVersion, kind, metadata and namespace filled from the URL, which they must not contradict."""
+    obj = copy.deepcopy(body)
+    given = (obj.setdefault("apiVersion", kind.api_version), obj.setdefault("kind", kind.kind))
+    # Empty strings come from Go clients that leave the type out.
+    obj["apiVersion"], obj["kind"] = given[0] or kind.api_version, given[1] or kind.kind
+    if (obj["apiVersion"], obj["kind"]) != (kind.api_version, kind.kind):
+        raise BadRequest(
+            f"the API version in the data ({obj['apiVersion']}) does not match the expected API version ({kind.api_version})"
+            if obj["kind"] == kind.kind
+            else f'no kind "{obj["kind"]}" is registered here: this resource holds {kind.kind} of {kind.api_version}'
+        )
+    metadata: Any = obj.get("metadata")
+    if metadata is None:
+        metadata = obj["metadata"] = {}
+    if not is_object(metadata):
+        raise BadRequest(f"{kind.kind}: metadata must be an object")
+    for field in ("labels", "annotations"):
+        values: Any = metadata.get(field)
+        if values is not None and not (is_object(values) and all(isinstance(value, str) for value in values.values())):
+            raise BadRequest(
+                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: json: cannot unmarshal a value '
+                f"that is no string into Go struct field ObjectMeta.metadata.{field} of type string"
+            )
+    for field in ("labels", "annotations", "finalizers", "ownerReferences"):
+        if field in metadata and not metadata[field]:
+            del metadata[field]
+    if not kind.namespaced:
+        metadata.pop("namespace", None)
+    elif metadata.get("namespace") not in (None, "", namespace):
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    else:
+        metadata["namespace"] = namespace
+    return obj
+
+
+def _check_version(kind: Kind, name: str, version: str | None, live: JsonObject) -> None:
+    if version and version != live["metadata"].get("resourceVersion"):
+        raise Conflict(
+            f'Operation cannot be fulfilled on {kind.qualified} "{name}": the object has been modified; please apply your '
+            "changes to the latest version and try again",
+            kind=kind.plural, name=name, group=kind.group,
+        )  # fmt: skip
+
+
+def _carry_over(kind: Kind, old: JsonObject, new: JsonObject, subresource: str) -> JsonObject:
+    """Return the new object with everything the request may not change taken from the old one."""
+    if subresource:
+        # A status write changes nothing else; finalize is a namespace's way to drop spec.finalizers.
+        field = "spec" if subresource == "finalize" else "status"
+        managed = new["metadata"].get("managedFields")
+        changed = new.get(field)
+        new = copy.deepcopy(old)
+        if changed is None:
+            new.pop(field, None)
+        else:
+            new[field] = changed
+        if managed is not None:
+            new["metadata"]["managedFields"] = managed
+        return new
+    metadata, former = new["metadata"], old["metadata"]
+    for field in _SERVER_METADATA:
+        metadata.pop(field, None)
+        if field in former:
+            metadata[field] = former[field]
+    if former.get("deletionTimestamp") and (added := _added_finalizers(metadata, former)):
+        shown = ", ".join(added)
+        raise invalid(
+            kind,
+            metadata["name"],
+            [
+                Cause(
+                    "metadata.finalizers",
+                    f"Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers {shown}",
+                    "FieldValueForbidden",
+                )
+            ],
+        )
+    if "status" in kind.subresources:
+        new.pop("status", None)
+        if "status" in old:
+            new["status"] = copy.deepcopy(old["status"])
+    return new
+
+
+def _added_finalizers(metadata: JsonObject, former: JsonObject) -> list[str]:
+    return [name for name in metadata.get("finalizers") or () if name not in (former.get("finalizers") or ())]
+
+
+def _chosen_entries(metadata: JsonObject, former: JsonObject) -> list[Any]:
+    """Return the entries a write starts from: those it sent, or the stored ones when it sent none."""
+    sent = metadata.get("managedFields")
+    if is_array(sent) and sent:
+        # [{}] asks for a fresh start.
+        return read_entries(metadata)
+    return read_entries(former)
+
+
+def _has_grace(metadata: JsonObject) -> bool:
+    return bool(metadata.get("deletionGracePeriodSeconds"))
+
+
+def _spec_changed(kind: Kind, new: JsonObject, old: JsonObject) -> bool:
+    ignored = {"metadata", "status"} if "status" in kind.subresources else {"metadata"}
+    return any(new.get(key) != old.get(key) for key in {*new, *old} - ignored)
+
+
+def _same(new: JsonObject, old: JsonObject) -> bool:
+    """Tell whether a write changed nothing; times of managedFields entries are no change."""
+    if any(new.get(key) != old.get(key) for key in {*new, *old} - {"metadata"}):
+        return False
+    first, second = new["metadata"], old["metadata"]
+    if any(first.get(key) != second.get(key) for key in {*first, *second} - {"managedFields"}):
+        return False
+    return _timeless(first) == _timeless(second)
+
+
+def _timeless(metadata: JsonObject) -> list[JsonObject]:
+    entries: list[JsonObject] = metadata.get("managedFields") or []
+    return [{key: value for key, value in entry.items() if key != "time"} for entry in entries]
