@@ -1,1 +1,1 @@
-"""Models: one small streaming protocol (``base``) and its implementations."""
+"""Models behind one Protocol (``base.Model``); ``factory.build_model`` chooses. Imports nothing heavy by itself."""
