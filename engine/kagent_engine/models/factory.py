@@ -69,7 +69,7 @@ def _openai(settings: ModelSettings, env: Mapping[str, str], paths: PathMap) -> 
     if settings.token_exchange is not None:
         raise ConfigError(
             "config.json", "exchanging a GDCH service account for a token is not supported by this engine",
-            field="model.token_exchange", remedy="use an apiKeySecret, or annotate the Agent kagent-tui.dev/engine: upstream",
+            field="model.token_exchange", remedy="use an apiKeySecret, or annotate kagent-tui.dev/engine: upstream",
         )  # fmt: skip
     responses = settings.api_format == "responses"
     base = (settings.base_url or env.get("OPENAI_BASE_URL") or _OPENAI_URL).rstrip("/")

@@ -23,7 +23,7 @@ from kagent_engine.models.connection import TlsOptions
 from kagent_engine.models.openai_chat import ChatReader
 from kagent_engine.models.openai_messages import chat_messages, chat_tools
 from kagent_engine.settings import PathMap
-from kagent_engine.shapes import JsonObject
+from kagent_engine.shapes import JsonObject, as_object
 
 __all__ = ["LiteLLMModel", "build_litellm", "call_arguments"]
 
@@ -111,7 +111,7 @@ class LiteLLMModel:
             if self._module is None:
                 self._module = await asyncio.to_thread(_load)
                 if self._verify is not True:
-                    self._module.ssl_verify = self._verify
+                    vars(self._module)["ssl_verify"] = self._verify
             return self._module
 
     def _error(self, error: Exception) -> ModelError:
@@ -164,9 +164,8 @@ def call_arguments(settings: ModelSettings, env: Mapping[str, str]) -> JsonObjec
 
 def _bedrock(settings: ModelSettings, env: Mapping[str, str]) -> JsonObject:
     extra: JsonObject = {}
-    if isinstance(settings.additional_model_request_fields, Mapping):
-        # LiteLLM passes keywords it does not know as additionalModelRequestFields.
-        extra |= cast("Mapping[str, Any]", settings.additional_model_request_fields)
+    # LiteLLM passes keywords it does not know as additionalModelRequestFields.
+    extra |= as_object(settings.additional_model_request_fields)
     extra["aws_region_name"] = settings.region or env.get("AWS_REGION")
     if settings.prompt_caching:
         control = {"type": "ephemeral", **({"ttl": settings.cache_ttl} if settings.cache_ttl else {})}
