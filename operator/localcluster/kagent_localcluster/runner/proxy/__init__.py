@@ -1,0 +1,1 @@
+"""The forward proxy through which cluster names resolve (``http://NAME.NAMESPACE:PORT``)."""
