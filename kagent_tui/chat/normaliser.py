@@ -423,4 +423,4 @@ def _questions(value: object) -> tuple[QuestionItem, ...]:
         choices = item.get("choices")
         texts = tuple(str(choice) for choice in choices) if isinstance(choices, list) else ()  # type: ignore[reportUnknownArgumentType]
         items.append(QuestionItem(text_of(item.get("question")), texts, item.get("multiple") is True))
-    return tuple(items)
+    return tuple(items) or (QuestionItem("the agent asks for something without saying what"),)

@@ -174,6 +174,11 @@ class Transcript:
         self._begin()
         return self._add(UserEntry(text))
 
+    def unsay(self, index: int) -> None:
+        """Take back what was said, if nothing came after it: the message could not be sent."""
+        if index == len(self.entries) - 1:
+            self.entries.pop()
+
     def notice(self, level: Literal["note", "warning", "error"], text: str, remedy: str = "") -> int:
         """Add a remark of this program; return the entry's index."""
         return self._add(NoticeEntry(level, text, remedy))

@@ -1,0 +1,222 @@
+"""Where approvals are decided and questions answered: outside the transcript, so that no answer can imitate it.
+
+Arguments are shown as YAML, never as Markdown. Nothing is sent until every call has its decision.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Input
+
+from kagent_tui.chat.blocks import arguments_text
+from kagent_tui.chat.decisions import Answer, Decision, Pause
+from kagent_tui.chat.events import ApprovalRequest, PendingCall, Question
+from kagent_tui.render.text import BLANK, Line, Span, Tone, line, span
+from kagent_tui.render.yaml import yaml_lines
+from kagent_tui.safety import clean, has_hidden
+from kagent_tui.widgets.bindings import bindings
+from kagent_tui.widgets.text_pane import TextPane
+
+__all__ = ["DecisionBar"]
+
+
+class DecisionBar(Vertical, can_focus=True):
+    """Asks for one thing after the other and posts ``Decided`` with all of them."""
+
+    BINDINGS = bindings("decide")
+    BORDER_TITLE: ClassVar[str] = "your decision"
+
+    class Decided(Message):
+        """Everything is decided."""
+
+        def __init__(self, bar: DecisionBar, answer: Answer) -> None:
+            super().__init__()
+            self.bar = bar
+            self.answer = answer
+
+        @property
+        def control(self) -> DecisionBar:
+            return self.bar
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._pause = Pause()
+        self._calls: list[tuple[ApprovalRequest, PendingCall]] = []
+        self._decisions: dict[str, Decision] = {}
+        self._questions: list[Question] = []
+        self._answers: dict[str, list[list[str]]] = {}
+        self._rejecting = False
+
+    def compose(self) -> ComposeResult:
+        yield TextPane()
+        entry = Input(compact=True, select_on_focus=False)
+        entry.cursor_blink = False
+        yield entry
+
+    @property
+    def is_open(self) -> bool:
+        return self.has_class("-open")
+
+    @property
+    def plain(self) -> str:
+        """What it shows."""
+        return self.query_one(TextPane).plain
+
+    def open(self, pause: Pause) -> None:
+        """Ask for everything a task waits for."""
+        self._pause = pause
+        self._calls = [(request, call) for request in pause.approvals for call in request.calls]
+        self._questions = list(pause.questions)
+        self._decisions = {}
+        self._answers = {question.request_id: [] for question in pause.questions}
+        self._rejecting = False
+        self.add_class("-open")
+        self._show()
+
+    def close(self) -> None:
+        """Ask nothing."""
+        self._pause = Pause()
+        self._calls, self._questions = [], []
+        self.remove_class("-open")
+
+    def focus_input(self) -> None:
+        """Take the keys: the question's field, or the bar itself."""
+        if self._typing:
+            self.query_one(Input).focus()
+        else:
+            self.focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("approve", "reject", "approve_all", "reject_all"):
+            return self._call is not None and not self._rejecting
+        return True
+
+    def action_approve(self) -> None:
+        self._decide(Decision(True))
+
+    def action_reject(self) -> None:
+        self._rejecting = True
+        self._show()
+
+    def action_approve_all(self) -> None:
+        self._decide_all(Decision(True))
+
+    def action_reject_all(self) -> None:
+        self._decide_all(Decision(False))
+
+    def back(self) -> bool:
+        """Leave the reason's field; False when there is none to leave."""
+        if not self._rejecting:
+            return False
+        self._rejecting = False
+        self._show()
+        return True
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self._rejecting:
+            self._rejecting = False
+            self._decide(Decision(False, event.value.strip()))
+        elif self._questions:
+            self._reply(event.value.strip())
+
+    @property
+    def _call(self) -> tuple[ApprovalRequest, PendingCall] | None:
+        return self._calls[len(self._decisions)] if len(self._decisions) < len(self._calls) else None
+
+    @property
+    def _typing(self) -> bool:
+        return self._rejecting or (self._call is None and bool(self._questions))
+
+    def _decide(self, decision: Decision) -> None:
+        if self._call is not None:
+            self._decisions[self._call[1].call_id] = decision
+            self._next()
+
+    def _decide_all(self, decision: Decision) -> None:
+        while self._call is not None:
+            self._decisions[self._call[1].call_id] = decision
+        self._next()
+
+    def _reply(self, text: str) -> None:
+        question = self._questions[0]
+        given = self._answers[question.request_id]
+        item = question.items[len(given)] if len(given) < len(question.items) else None
+        if item is None:
+            return
+        chosen = _chosen(text, item.choices, multiple=item.multiple)
+        if not chosen:
+            return
+        given.append(chosen)
+        if len(given) == len(question.items):
+            self._questions.pop(0)
+        self._next()
+
+    def _next(self) -> None:
+        if self._call is None and not self._questions:
+            answer = Answer(dict(self._decisions), dict(self._answers))
+            self.post_message(self.Decided(self, answer))
+        else:
+            self._show()
+
+    def _show(self) -> None:
+        entry = self.query_one(Input)
+        entry.value = ""
+        entry.set_class(self._typing, "-open")
+        entry.placeholder = "why not? (may stay empty; ⏎ rejects)" if self._rejecting else "your answer; ⏎ sends it"
+        lines = self._approval_lines() if self._call is not None else self._question_lines()
+        self.query_one(TextPane).set_lines(lines)
+        # The frame takes two lines; the rest is the text, up to the style's limit.
+        self.styles.height = len(lines) + 2 + (1 if self._typing else 0)
+        if self.has_focus_within:
+            self.focus_input()
+        self.refresh_bindings()
+
+    def _approval_lines(self) -> list[Line]:
+        assert self._call is not None
+        request, call = self._call
+        number = f" {len(self._decisions) + 1} of {len(self._calls)}" if len(self._calls) > 1 else ""
+        asker = (Span("sub-agent ", Tone.DIM), span(request.subagent, Tone.HEAD), Span(" ")) if request.subagent else ()
+        lines = [line(*asker, Span(f"wants to call{number}: ", Tone.WARN), span(call.name, Tone.HEAD))]
+        text = arguments_text(call.arguments)
+        if has_hidden(text):
+            lines.append(line(Span("the arguments contain hidden characters", Tone.BAD)))
+        lines += [Line((Span("  "), *each.spans), each.indent + 2) for each in yaml_lines(clean(text))]
+        if request.hint:
+            lines.append(line(span(request.hint, Tone.DIM)))
+        keys = "y approve   n reject" + ("   A approve all   R reject all" if len(self._calls) > 1 else "")
+        lines += [BLANK, line(Span("⏎ rejects, esc goes back" if self._rejecting else keys, Tone.KEY))]
+        return lines
+
+    def _question_lines(self) -> list[Line]:
+        if not self._questions:
+            return []
+        question = self._questions[0]
+        item = question.items[min(len(self._answers[question.request_id]), len(question.items) - 1)]
+        lines = [line(span(text, Tone.HEAD)) for text in clean(item.text).split("\n")]
+        lines += [
+            line(Span(f"  {number} ", Tone.KEY), span(choice), indent=4)
+            for number, choice in enumerate(item.choices, 1)
+        ]
+        if item.choices:
+            how = "numbers or words, with commas between" if item.multiple else "a number, or other words"
+            lines.append(line(Span(how, Tone.DIM)))
+        return lines
+
+
+def _chosen(text: str, choices: tuple[str, ...], *, multiple: bool) -> list[str]:
+    """Return the answers in what was typed: numbers stand for choices, anything else is the person's own words."""
+    parts = [part.strip() for part in text.split(",")] if multiple and choices else [text]
+    found: list[str] = []
+    for part in parts:
+        if part.isdecimal() and 1 <= int(part) <= len(choices):
+            found.append(choices[int(part) - 1])
+        elif part:
+            found.append(part)
+    return found
