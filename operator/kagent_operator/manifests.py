@@ -1,0 +1,170 @@
+"""What installs the operator in one namespace: as any cluster gets it, the local one included.
+
+One Role with exactly the rights that the code uses, each rule saying for what; no ClusterRole, no wildcard, nothing
+about namespaces or CRDs. The CRDs are apart (``kagent-operator crds``), since installing them needs other rights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kagent_api.errors import InvalidSpec
+from kagent_api.names import CONTROLLER_NAME, CONTROLLER_PORT, HEALTH_PORT, OPERATOR_IMAGE
+
+__all__ = ["Installation", "manifests", "role_rules"]
+
+_LABELS: Final = {
+    "app.kubernetes.io/name": "kagent",
+    "app.kubernetes.io/component": "controller",
+    "app.kubernetes.io/managed-by": "kagent-operator",
+}
+_SELECTOR: Final = {"app.kubernetes.io/name": "kagent", "app.kubernetes.io/component": "controller"}
+_KINDS: Final = ["agents", "modelconfigs", "remotemcpservers", "mcpservers", "modelproviderconfigs"]
+_READ: Final = ["get", "list", "watch"]
+_WRITE: Final = ["create", "update", "patch", "delete"]
+_STATE: Final = "/var/lib/kagent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """What the manifests are made of. ``watch_namespaces`` empty means its own namespace only."""
+
+    namespace: str = "kagent"
+    image: str = OPERATOR_IMAGE
+    watch_namespaces: Sequence[str] = ()
+    arguments: Sequence[str] = ()
+    env: Sequence[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    state: str = "emptyDir"
+
+
+def role_rules() -> list[dict[str, Any]]:
+    """Return the operator's rights in a namespace that it looks after."""
+
+    def rule(group: str, resources: list[str], verbs: list[str]) -> dict[str, Any]:
+        return {"apiGroups": [group], "resources": resources, "verbs": verbs}
+
+    return [
+        # Reconcilers watch them; the HTTP API creates, changes and deletes them for its callers.
+        rule("kagent.dev", _KINDS, [*_READ, *_WRITE]),
+        # Conditions, discovered tools, secret hashes.
+        rule("kagent.dev", [f"{kind}/status" for kind in _KINDS], ["get", "patch", "update"]),
+        # Owner references with blockOwnerDeletion, where the API server enforces them.
+        rule("kagent.dev", [f"{kind}/finalizers" for kind in _KINDS], ["update"]),
+        # Agents and MCP servers run as Deployments.
+        rule("apps", ["deployments"], [*_READ, *_WRITE]),
+        # The applied generations of an Agent.
+        rule("apps", ["controllerrevisions"], [*_READ, *_WRITE]),
+        # Configuration, addresses and identities of agents; keys and headers that resources refer to.
+        rule("", ["services", "secrets", "configmaps", "serviceaccounts"], [*_READ, *_WRITE]),
+        # Why a Pod does not run.
+        rule("", ["pods"], _READ),
+        rule("", ["events"], ["create", "patch"]),
+        # One of several replicas leads.
+        rule("coordination.k8s.io", ["leases"], ["get", "create", "update"]),
+    ]
+
+
+def manifests(installation: Installation) -> list[dict[str, Any]]:
+    """Return ServiceAccount, Roles, RoleBindings, Deployment and Service, in the order to apply them.
+
+    Raises InvalidSpec for a ``state`` that is no place.
+    """
+    watched = list(dict.fromkeys([*installation.watch_namespaces])) or [installation.namespace]
+    objects: list[dict[str, Any]] = [_object("v1", "ServiceAccount", installation.namespace)]
+    for namespace in dict.fromkeys([installation.namespace, *watched]):
+        objects.append(_object("rbac.authorization.k8s.io/v1", "Role", namespace, rules=role_rules()))
+        objects.append(
+            _object(
+                "rbac.authorization.k8s.io/v1",
+                "RoleBinding",
+                namespace,
+                roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": CONTROLLER_NAME},
+                subjects=[{"kind": "ServiceAccount", "name": CONTROLLER_NAME, "namespace": installation.namespace}],
+            )
+        )
+    objects.append(_deployment(installation))
+    ports = [{"name": "http", "port": CONTROLLER_PORT, "targetPort": "http"}]
+    objects.append(
+        _object(
+            "v1", "Service", installation.namespace, spec={"type": "ClusterIP", "selector": _SELECTOR, "ports": ports}
+        )
+    )
+    return objects
+
+
+def _object(api_version: str, kind: str, namespace: str, **content: Any) -> dict[str, Any]:
+    metadata = {"name": CONTROLLER_NAME, "namespace": namespace, "labels": dict(_LABELS)}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
+
+
+def _state_volume(state: str) -> dict[str, Any]:
+    """Return the volume of the store: ``emptyDir`` loses sessions with the Pod, the other two keep them."""
+    kind, _, place = state.partition(":")
+    if kind == "emptyDir" and not place:
+        return {"name": "state", "emptyDir": {}}
+    if kind == "claim" and place:
+        return {"name": "state", "persistentVolumeClaim": {"claimName": place}}
+    if kind == "hostPath" and place.startswith("/"):
+        return {"name": "state", "hostPath": {"path": place, "type": "DirectoryOrCreate"}}
+    raise InvalidSpec(f"{state!r} is no place for sessions", remedy="use emptyDir, claim:NAME or hostPath:/PATH")
+
+
+def _deployment(installation: Installation) -> dict[str, Any]:
+    arguments = ["run", *installation.arguments]
+    if installation.watch_namespaces:
+        arguments.append(f"--watch-namespaces={','.join(installation.watch_namespaces)}")
+    container: dict[str, Any] = {
+        "name": "controller",
+        "image": installation.image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": arguments,
+        "env": [
+            {"name": "KAGENT_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+            {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "KAGENT_TUI_STATE", "value": _STATE},
+            *installation.env,
+        ],
+        "ports": [
+            {"name": "http", "containerPort": CONTROLLER_PORT},
+            {"name": "health", "containerPort": HEALTH_PORT},
+        ],
+        "readinessProbe": {
+            "httpGet": {"path": "/readyz", "port": "health"},
+            "initialDelaySeconds": 1,
+            "periodSeconds": 2,
+        },
+        "livenessProbe": {
+            "httpGet": {"path": "/healthz", "port": "health"},
+            "initialDelaySeconds": 10,
+            "periodSeconds": 10,
+            "failureThreshold": 3,
+        },
+        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "384Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [{"name": "state", "mountPath": _STATE}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - in the container
+    }
+    pod: dict[str, Any] = {
+        "serviceAccountName": CONTROLLER_NAME,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "terminationGracePeriodSeconds": 20,
+        "containers": [container],
+        "volumes": [_state_volume(installation.state), {"name": "tmp", "emptyDir": {}}],
+    }
+    return _object(
+        "apps/v1",
+        "Deployment",
+        installation.namespace,
+        spec={
+            "replicas": 1,
+            "selector": {"matchLabels": dict(_SELECTOR)},
+            # SQLite has one writer: the old replica goes before the new one comes.
+            "strategy": {"type": "Recreate"},
+            "template": {"metadata": {"labels": dict(_LABELS)}, "spec": pod},
+        },
+    )

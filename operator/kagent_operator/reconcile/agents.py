@@ -1,0 +1,131 @@
+"""Agent: its workload from its translation, and a status that says in plain words how it is.
+
+Four questions, one condition each: can it work as written (Accepted), is what it refers to in order (ResolvedRefs), do
+its tools answer (ToolsReady), and does the current generation run (Ready). The middle two never hold the others up.
+"""
+
+from __future__ import annotations
+
+from kagent_api.errors import InvalidSpec, KagentError
+from kagent_api.kube import Forbidden, Invalid
+from kagent_api.kube.resources import AGENTS
+from kagent_operator.reconcile.cache import CannotRead, View
+from kagent_operator.reconcile.context import Context
+from kagent_operator.reconcile.hashes import WithCurrentHashes
+from kagent_operator.reconcile.keys import Key, key_of
+from kagent_operator.reconcile.rollout import judge
+from kagent_operator.reconcile.status import StatusDraft
+from kagent_operator.reconcile.toolstate import tool_problems
+from kagent_operator.translate.agent import Translation, model_config_name, translate_agent
+from kagent_operator.translate.fields import JsonObject, flag, mapping, rows, section, text
+from kagent_operator.translate.references import check_cross_namespace
+from kagent_operator.translate.settings import profile_of
+from kagent_operator.translate.tools import tool_servers
+
+__all__ = ["AgentReconciler"]
+
+
+class AgentReconciler:
+    """Owns the agent's Secret, ServiceAccount, ConfigMap, Deployment and Service."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def reconcile(self, key: Key, view: View) -> None:
+        agent = view.get(*key)
+        if agent is None or text(agent, "metadata", "deletionTimestamp"):
+            return
+        draft = StatusDraft(agent, self._context.now)
+        failure: KagentError | None = None
+        try:
+            translation = self._translate(agent, view)
+            await self._context.writer.ensure(agent, translation.objects, view)
+            await self._context.writer.prune(agent, {key_of(obj) for obj in translation.objects})
+            draft.condition("Accepted", "True", "Reconciled", _accepted(translation))
+        except (InvalidSpec, Invalid, Forbidden, CannotRead) as error:
+            failure = error
+            draft.condition("Accepted", "False", "ReconcileFailed", _own_words(error, key))
+        self._references(agent, view, draft)
+        self._tools(agent, view, draft)
+        self._unsupported(agent, draft)
+        self._ready(key, view, draft, failure)
+        await self._context.status.write(AGENTS, agent, draft)
+        if isinstance(failure, Invalid | Forbidden | CannotRead):
+            # Nothing we watch tells when these pass: rights were granted, a webhook was mended.
+            raise failure
+
+    def _translate(self, agent: JsonObject, view: View) -> Translation:
+        check_cross_namespace(agent, view, self._context.namespaces)
+        return translate_agent(agent, WithCurrentHashes(view), self._context.settings)
+
+    def _references(self, agent: JsonObject, view: View, draft: StatusDraft) -> None:
+        problems: list[str] = []
+        for name in _model_configs(agent, self._context):
+            found = view.get("ModelConfig", text(agent, "metadata", "namespace"), name)
+            if found is None:
+                problems.append(f"ModelConfig '{name}' not found")
+                continue
+            for condition in rows(found, "status", "conditions"):
+                if text(condition, "type") == "Accepted" and text(condition, "status") == "False":
+                    problems.append(f"ModelConfig '{name}': {text(condition, 'message')}")
+        if problems:
+            draft.condition("ResolvedRefs", "False", "ReferencesNotResolved", "; ".join(problems))
+        else:
+            draft.condition("ResolvedRefs", "True", "ResolvedRefs", "All references resolved")
+
+    def _tools(self, agent: JsonObject, view: View, draft: StatusDraft) -> None:
+        if not tool_servers(agent):
+            draft.without("ToolsReady")
+            return
+        problems = tool_problems(agent, view, self._context.settings)
+        if problems:
+            draft.condition("ToolsReady", "False", "ToolsNotReady", "; ".join(problems))
+        else:
+            draft.condition("ToolsReady", "True", "ToolsReady", "All tools answer")
+
+    def _unsupported(self, agent: JsonObject, draft: StatusDraft) -> None:
+        declarative = mapping(agent, "spec", "declarative")
+        ignored: list[str] = []
+        if profile_of(agent, self._context.settings) == "upstream" and text(declarative, "runtime") == "go":
+            if flag(declarative, "executeCodeBlocks"):
+                ignored.append("executeCodeBlocks")
+            if section(declarative, "context", "compaction") is not None:
+                ignored.append("context.compaction")
+        if not ignored:
+            draft.without("UnsupportedFeatures")
+            return
+        message = f"upstream's go runtime ignores {' and '.join(ignored)}; use runtime: python"
+        draft.condition("UnsupportedFeatures", "True", "UnsupportedFeatures", message)
+
+    def _ready(self, key: Key, view: View, draft: StatusDraft, failure: KagentError | None) -> None:
+        deployment = view.get("Deployment", key.namespace, key.name)
+        rollout = judge(deployment, self._context.cache.pods(key))
+        if failure is None:
+            draft.condition("Ready", rollout.status, rollout.reason, rollout.message)
+        elif deployment is None:
+            draft.condition("Ready", "False", "ReconcileFailed", "nothing runs: the configuration is not accepted")
+        else:
+            message = f"the configuration is not accepted; the last accepted one: {rollout.message}"
+            draft.condition("Ready", "False", "ReconcileFailed", message)
+
+
+def _accepted(translation: Translation) -> str:
+    notes = "; ".join(translation.warnings)
+    return f"Agent configuration accepted{f' ({notes})' if notes else ''}"
+
+
+def _own_words(error: KagentError, key: Key) -> str:
+    """Return an error without the name of the object on which it will stand."""
+    return str(error).removeprefix(f"{key.kind} {key.namespace}/{key.name}: ")
+
+
+def _model_configs(agent: JsonObject, context: Context) -> list[str]:
+    if text(agent, "spec", "type") == "BYO":
+        return []
+    declarative = mapping(agent, "spec", "declarative")
+    names = [
+        model_config_name(agent, context.settings),
+        text(declarative, "memory", "modelConfig"),
+        text(declarative, "context", "compaction", "summarizer", "modelConfig"),
+    ]
+    return list(dict.fromkeys(name for name in names if name))

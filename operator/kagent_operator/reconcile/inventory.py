@@ -1,0 +1,67 @@
+"""What the CRDs cannot hold about tools: schemas, annotations, hashes, in a ConfigMap beside the server.
+
+``<server>-<kind in lower case>-tools``, key ``tools.json``, label ``kagent-tui.dev/tools``. Written only when the tools
+change: it holds when a tool was first seen, never when it was last seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from kagent_api.names import TOOLS_LABEL
+from kagent_operator.reconcile.discovery import Tool
+from kagent_operator.reconcile.keys import Key
+from kagent_operator.translate.fields import JsonObject, rows, string_map, text
+from kagent_operator.translate.metadata import object_meta
+
+__all__ = ["inventory_key", "inventory_object", "known_tools"]
+
+_KEY: Final = "tools.json"
+# A ConfigMap holds 1 MiB; schemas go first when a server has more to say than that.
+_MAX_BYTES: Final = 900_000
+
+
+def inventory_key(kind: str, namespace: str, name: str) -> Key:
+    """Return where a server's tools lie."""
+    return Key("ConfigMap", namespace, f"{name}-{kind.lower()}-tools")
+
+
+def known_tools(config_map: JsonObject | None) -> list[JsonObject] | None:
+    """Return the tools of an inventory, None when there is none or it cannot be read."""
+    raw = string_map(config_map, "data").get(_KEY)
+    if raw is None:
+        return None
+    try:
+        loaded: Any = json.loads(raw)
+    except ValueError:
+        return None
+    return rows({"tools": loaded.get("tools")}, "tools") if isinstance(loaded, dict) else None  # type: ignore[misc] # JSON object
+
+
+def inventory_object(
+    server: JsonObject, tools: Sequence[Tool], existing: JsonObject | None, now: datetime
+) -> JsonObject:
+    """Return the ConfigMap for a server's tools; a tool known before keeps the time it was first seen."""
+    seen = {text(tool, "name"): text(tool, "firstSeen") for tool in known_tools(existing) or []}
+    moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    entries: list[JsonObject] = [
+        {"name": tool.name, **tool.definition, "hash": tool.hash, "firstSeen": seen.get(tool.name) or moment}
+        for tool in tools
+    ]
+    body = _encode(entries)
+    if len(body.encode()) > _MAX_BYTES:
+        kept = ("name", "title", "description", "annotations", "hash", "firstSeen")
+        entries = [{**{key: tool[key] for key in kept if key in tool}, "schemaOmitted": True} for tool in entries]
+        body = _encode(entries)
+    key = inventory_key(text(server, "kind"), text(server, "metadata", "namespace"), text(server, "metadata", "name"))
+    meta = object_meta(server, name=key.name, labels={TOOLS_LABEL: "true"})
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {_KEY: body}}
+
+
+def _encode(entries: list[JsonObject]) -> str:
+    digest = hashlib.sha256("".join(str(entry["hash"]) for entry in entries).encode()).hexdigest()
+    return json.dumps({"tools": entries, "hash": digest}, ensure_ascii=False, indent=1)

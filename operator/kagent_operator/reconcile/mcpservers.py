@@ -1,0 +1,99 @@
+"""MCPServer: its Deployment, Service and ConfigMap, its four conditions, and its tools once it runs."""
+
+from __future__ import annotations
+
+from kagent_api.errors import InvalidSpec
+from kagent_api.kube import Invalid
+from kagent_api.kube.resources import MCPSERVERS
+from kagent_operator.reconcile.cache import View
+from kagent_operator.reconcile.context import Context
+from kagent_operator.reconcile.discovery import Target
+from kagent_operator.reconcile.inventory import inventory_key, inventory_object
+from kagent_operator.reconcile.keys import Key, key_of
+from kagent_operator.reconcile.rollout import judge
+from kagent_operator.reconcile.status import StatusDraft
+from kagent_operator.translate import durations
+from kagent_operator.translate.fields import JsonObject, string_map, text
+from kagent_operator.translate.mcpserver import mcp_server_url, translate_mcpserver
+from kagent_operator.translate.settings import profile_of
+
+__all__ = ["McpServerReconciler"]
+
+_DISCOVERY_LABEL = "kagent.dev/discovery"
+
+
+class McpServerReconciler:
+    """Owns the server's workload and the tools' ConfigMap."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def reconcile(self, key: Key, view: View) -> None:
+        server = view.get(*key)
+        if server is None or text(server, "metadata", "deletionTimestamp"):
+            self._context.discoveries.forget(key)
+            return
+        draft = StatusDraft(server, self._context.now)
+        try:
+            objects = translate_mcpserver(server, view, self._context.settings)
+        except InvalidSpec as error:
+            message = str(type(error)(error.message, field=error.field, remedy=error.remedy))
+            draft.condition("Accepted", "False", "InvalidConfig", message)
+            draft.condition("ResolvedRefs", "False", "ImageNotFound", message)
+            draft.condition("Programmed", "False", "DeploymentFailed", message)
+            draft.condition("Ready", "False", "PodsNotReady", "the configuration is invalid")
+            await self._context.status.write(MCPSERVERS, server, draft)
+            return
+        draft.condition("Accepted", "True", "Accepted", "MCPServer configuration is valid")
+        draft.condition("ResolvedRefs", "True", "ResolvedRefs", "All references resolved")
+        inventory = inventory_key("MCPServer", key.namespace, key.name)
+        try:
+            await self._context.writer.ensure(server, objects, view)
+            await self._context.writer.prune(server, {inventory, *map(key_of, objects)})
+        except (InvalidSpec, Invalid) as error:
+            draft.condition("Programmed", "False", "DeploymentFailed", str(error))
+            draft.condition("Ready", "False", "PodsNotReady", "the workload could not be created")
+            await self._context.status.write(MCPSERVERS, server, draft)
+            return
+        draft.condition("Programmed", "True", "Programmed", "All resources created")
+        deployment = view.get("Deployment", key.namespace, key.name)
+        rollout = judge(deployment, self._context.cache.pods(key))
+        ready = rollout.status == "True"
+        reason = "Available" if ready else "NotAvailable" if deployment is not None else "PodsNotReady"
+        draft.condition("Ready", rollout.status, reason, rollout.message)
+        await self._tools(server, key, view, draft, deployment if ready else None)
+        await self._context.status.write(MCPSERVERS, server, draft)
+
+    async def _tools(
+        self, server: JsonObject, key: Key, view: View, draft: StatusDraft, deployment: JsonObject | None
+    ) -> None:
+        labels = string_map(server, "metadata", "labels")
+        if deployment is None or labels.get(_DISCOVERY_LABEL) == "disabled":
+            # Not ready: what is known of its tools stays known, but nobody is asked.
+            self._context.discoveries.forget(key)
+            draft.without("ToolsDiscovered")
+            return
+        outcome = self._context.discoveries.request(key, self._target(server, deployment))
+        if outcome is None:
+            draft.condition("ToolsDiscovered", "Unknown", "Asking", "the server is being asked for its tools")
+        elif outcome.tools is None:
+            draft.condition("ToolsDiscovered", "False", "DiscoveryFailed", f"cannot list tools: {outcome.error}")
+        else:
+            stored = inventory_key("MCPServer", key.namespace, key.name)
+            wanted = inventory_object(server, outcome.tools, view.get(*stored), self._context.now())
+            await self._context.writer.ensure(server, [wanted], view)
+            count = len(outcome.tools)
+            draft.condition("ToolsDiscovered", "True", "ToolsDiscovered", f"{count} tool{'s' if count != 1 else ''}")
+
+    def _target(self, server: JsonObject, deployment: JsonObject) -> Target:
+        timeout = 30.0
+        if duration := text(server, "spec", "timeout"):
+            try:
+                timeout = durations.seconds(duration)
+            except ValueError:
+                # The agents that use the server say so; asking for its tools need not fail for it.
+                timeout = 30.0
+        # A new template means new Pods, whose tools may be others.
+        template = text(deployment, "metadata", "annotations", "kagent-tui.dev/applied")
+        profile = profile_of(server, self._context.settings)
+        return Target(url=mcp_server_url(server, profile), timeout=max(timeout, 0.1), generation=template)

@@ -1,0 +1,116 @@
+"""Puts the reconcilers together and runs them: reflectors, queue, discovery, one task group."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from kagent_api.kube import Delta, KubeClient, LinkState, Reflector, Resource
+from kagent_api.kube.resources import (
+    AGENTS,
+    CONFIGMAPS,
+    DEPLOYMENTS,
+    MCPSERVERS,
+    MODELCONFIGS,
+    NAMESPACES,
+    PODS,
+    REMOTEMCPSERVERS,
+    SECRETS,
+    SERVICEACCOUNTS,
+    SERVICES,
+)
+from kagent_operator.reconcile.agents import AgentReconciler
+from kagent_operator.reconcile.apply import Writer
+from kagent_operator.reconcile.cache import Cache
+from kagent_operator.reconcile.context import Context
+from kagent_operator.reconcile.controller import Controller
+from kagent_operator.reconcile.discoveries import Discoveries
+from kagent_operator.reconcile.discovery import Target, Tool, discover
+from kagent_operator.reconcile.events import EventRecorder
+from kagent_operator.reconcile.mcpservers import McpServerReconciler
+from kagent_operator.reconcile.modelconfigs import ModelConfigReconciler
+from kagent_operator.reconcile.remoteservers import RemoteServerReconciler
+from kagent_operator.reconcile.status import Now, StatusWriter, utc_now
+from kagent_operator.translate.settings import Settings
+
+__all__ = ["WATCHED", "Operator"]
+
+_log = logging.getLogger(__name__)
+
+WATCHED: Final[tuple[Resource, ...]] = (
+    AGENTS,
+    MODELCONFIGS,
+    REMOTEMCPSERVERS,
+    MCPSERVERS,
+    DEPLOYMENTS,
+    PODS,
+    SERVICES,
+    SERVICEACCOUNTS,
+    SECRETS,
+    CONFIGMAPS,
+)
+
+
+class Operator:
+    """All reconcilers over one client. ``namespaces`` empty means the whole cluster."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        settings: Settings,
+        namespaces: Sequence[str],
+        *,
+        ask: Callable[[Target], Awaitable[list[Tool]]] = discover,
+        refresh_interval: float = 60.0,
+        instance: str = "",
+        now: Now = utc_now,
+    ) -> None:
+        self.controller = Controller()
+        self.started = asyncio.Event()
+        watched = WATCHED if namespaces else (*WATCHED, NAMESPACES)
+
+        def make_reflector(
+            resource: Resource,
+            namespace: str | None,
+            *,
+            on_delta: Callable[[Delta], None],
+            on_state: Callable[[LinkState], None],
+        ) -> Reflector:
+            return Reflector(client, resource, namespace, on_delta=on_delta, on_state=on_state)
+
+        self.cache = Cache(watched, namespaces, make_reflector, self.controller.on_change)
+        self.events = EventRecorder(client, now, instance=instance)
+        self.discoveries = Discoveries(ask, self.controller.queue.add, interval=refresh_interval)
+        self.context = Context(
+            cache=self.cache,
+            writer=Writer(client, self.cache),
+            status=StatusWriter(client, self.cache, self.events),
+            events=self.events,
+            discoveries=self.discoveries,
+            settings=settings,
+            namespaces=tuple(namespaces),
+            now=now,
+        )
+        self.controller.use(
+            {
+                AGENTS.kind: AgentReconciler(self.context),
+                MODELCONFIGS.kind: ModelConfigReconciler(self.context),
+                REMOTEMCPSERVERS.kind: RemoteServerReconciler(self.context),
+                MCPSERVERS.kind: McpServerReconciler(self.context),
+            }
+        )
+
+    async def watch(self) -> None:
+        """Keep the copies of the cluster until cancelled; replicas that do not lead run only this."""
+        await self.cache.run()
+
+    async def reconcile(self) -> None:
+        """Reconcile until cancelled, once everything was listed."""
+        await self.cache.wait_until_known()
+        _log.info("reconciling: %d agents", len(self.cache.list(AGENTS.kind)))
+        self.started.set()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.controller.run(self.context))
+            group.create_task(self.discoveries.run())

@@ -1,0 +1,36 @@
+"""Bring objects into the form in which the API server and upstream's controller write them.
+
+Go writes struct fields that have no value (``status: {}``, a container's ``resources: {}``) and canonical quantities;
+profile upstream shows the same, so that its objects can be compared with upstream's byte for byte.
+"""
+
+from __future__ import annotations
+
+from kagent_operator.translate.fields import JsonObject, mapping, rows
+from kagent_operator.translate.quantities import canonical, canonical_resources
+
+__all__ = ["canonical_pod", "with_zero_values"]
+
+
+def canonical_pod(pod: JsonObject) -> None:
+    """Rewrite a Pod spec's quantities in place."""
+    for container in [*rows(pod, "initContainers"), *rows(pod, "containers")]:
+        resources = container.get("resources")
+        if isinstance(resources, dict):
+            container["resources"] = canonical_resources(mapping(container, "resources"))
+    for volume in rows(pod, "volumes"):
+        empty_dir = mapping(volume, "emptyDir")
+        if "sizeLimit" in empty_dir:
+            volume["emptyDir"] = {**empty_dir, "sizeLimit": canonical(str(empty_dir["sizeLimit"]))}
+
+
+def with_zero_values(obj: JsonObject) -> JsonObject:
+    """Add in place what Go writes for empty structs, and return the object."""
+    if obj.get("kind") == "Deployment":
+        obj["status"] = {}
+        pod = mapping(obj, "spec", "template", "spec")
+        for container in [*rows(pod, "initContainers"), *rows(pod, "containers")]:
+            container.setdefault("resources", {})
+    elif obj.get("kind") == "Service":
+        obj["status"] = {"loadBalancer": {}}
+    return obj

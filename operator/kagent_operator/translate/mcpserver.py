@@ -1,0 +1,284 @@
+"""One MCPServer -> Deployment, Service, ConfigMap and ServiceAccount, in the shape of the kmcp controller.
+
+A stdio server runs behind an adapter that an init container copies in, since no bridge of ours can run in people's
+images. Profile upstream is kmcp's own output; ours adds what kmcp leaves out: a declared port and probe, the path and
+target port of http servers, and a ServiceAccount label.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from typing import Final
+
+from kagent_api.errors import InvalidSpec, ObjectRef
+from kagent_api.names import OWN_GROUP
+from kagent_operator.translate.config_hash import secret_hash
+from kagent_operator.translate.fields import (
+    JsonObject,
+    config_values,
+    integer,
+    mapping,
+    name_of,
+    namespace_of,
+    rows,
+    secret_values,
+    section,
+    string_map,
+    strings,
+    text,
+)
+from kagent_operator.translate.goform import canonical_pod, with_zero_values
+from kagent_operator.translate.metadata import object_meta
+from kagent_operator.translate.settings import Profile, Settings, profile_of
+from kagent_operator.translate.tools import mcp_server_path, mcp_server_port
+from kagent_operator.translate.world import World
+from kagent_operator.yaml_text import dump_yaml
+
+__all__ = ["CONFIG_HASH", "SECRETS_HASH", "mcp_server_url", "translate_mcpserver"]
+
+CONFIG_HASH: Final = "kmcp.kagent.dev/mcpserver-config-hash"
+SECRETS_HASH: Final = f"{OWN_GROUP}/secrets-hash"
+_ADAPTER: Final = "/adapterbin/agentgateway"
+_DEFAULT_IMAGES: Final = {"npx": "node:24-alpine3.21", "uvx": "ghcr.io/astral-sh/uv:debian"}
+
+
+def mcp_server_url(server: JsonObject, profile: Profile) -> str:
+    """Return where an MCPServer's tools are. Raises InvalidSpec for a port that is none."""
+    path = mcp_server_path(server) if profile == "kagent-tui" else "/mcp"
+    return f"http://{name_of(server)}.{namespace_of(server)}:{mcp_server_port(server)}{path}"
+
+
+def translate_mcpserver(
+    server: JsonObject, world: World, settings: Settings, *, profile: Profile | None = None
+) -> list[JsonObject]:
+    """Return the objects of an MCPServer in the order they are written.
+
+    ``world`` is asked for the Secrets and ConfigMaps behind env, whose change must roll the Pods out.
+
+    Raises InvalidSpec when the server cannot run as written.
+    """
+    profile = profile or profile_of(server, settings)
+    _validate(server)
+    local = _adapter_config(server)
+    objects: list[JsonObject] = []
+    deployment = mapping(server, "spec", "deployment")
+    labels = {**_selector(server), "app.kubernetes.io/managed-by": "kmcp"}
+    if not text(deployment, "serviceAccountName"):
+        account = mapping(deployment, "serviceAccount")
+        meta = object_meta(
+            server,
+            labels={**labels, **string_map(account, "labels")},
+            annotations=string_map(account, "annotations"),
+            controller=False,
+        )
+        objects.append({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
+    meta = object_meta(server, labels=labels, controller=False)
+    objects.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"local.yaml": local}})
+    objects.append(_deployment(server, world, settings, profile, labels, local))
+    objects.append(_service(server, settings, profile, labels))
+    return [with_zero_values(obj) for obj in objects] if profile == "upstream" else objects
+
+
+def _ref(server: JsonObject) -> ObjectRef:
+    return ObjectRef("MCPServer", namespace_of(server), name_of(server))
+
+
+def _selector(server: JsonObject) -> dict[str, str]:
+    return {"app.kubernetes.io/name": name_of(server), "app.kubernetes.io/instance": name_of(server)}
+
+
+def _validate(server: JsonObject) -> None:
+    spec = mapping(server, "spec")
+    transport = text(spec, "transportType")
+    if transport not in {"stdio", "http"}:
+        raise InvalidSpec(
+            f"unsupported transport type {transport!r}",
+            ref=_ref(server),
+            field="spec.transportType",
+            remedy="use stdio or http",
+        )
+    command = text(spec, "deployment", "cmd")
+    if not text(spec, "deployment", "image") and command not in _DEFAULT_IMAGES:
+        raise InvalidSpec(
+            "an image is needed, as the command is neither npx nor uvx",
+            ref=_ref(server),
+            field="spec.deployment.image",
+        )
+    if transport == "http" and not integer(spec, "httpTransport", "targetPort"):
+        raise InvalidSpec(
+            "an http server needs the port it listens on", ref=_ref(server), field="spec.httpTransport.targetPort"
+        )
+    mcp_server_port(server)
+
+
+def _adapter_config(server: JsonObject) -> str:
+    """Return local.yaml: what agentgateway, or our bridge in its place, serves and how it starts the server."""
+    spec, deployment = mapping(server, "spec"), mapping(server, "spec", "deployment")
+    target: JsonObject = {"name": name_of(server)}
+    if text(spec, "transportType") == "stdio":
+        stdio: JsonObject = {"cmd": text(deployment, "cmd"), "args": strings(deployment, "args")}
+        if env := string_map(deployment, "env"):
+            stdio["env"] = dict(sorted(env.items()))
+        target["stdio"] = stdio
+    else:
+        target["sse"] = {
+            "host": "localhost",
+            "port": integer(spec, "httpTransport", "targetPort"),
+            "path": text(spec, "httpTransport", "path") or "/sse",
+        }
+    route: JsonObject = {
+        "name": "mcp",
+        "matches": [{"path": {"pathPrefix": "/sse"}}, {"path": {"pathPrefix": "/mcp"}}],
+        "backends": [{"weight": 100, "mcp": {"targets": [target]}}],
+    }
+    listener: JsonObject = {"name": "default", "protocol": "HTTP", "routes": [route]}
+    config: JsonObject = {
+        "config": {},
+        "binds": [{"port": mcp_server_port(server), "listeners": [listener]}],
+    }
+    return dump_yaml(config, sort_keys=True)
+
+
+def _deployment(
+    server: JsonObject,
+    world: World,
+    settings: Settings,
+    profile: Profile,
+    labels: dict[str, str],
+    local: str,
+) -> JsonObject:
+    block = mapping(server, "spec", "deployment")
+    annotations = {
+        **string_map(block, "annotations"),
+        CONFIG_HASH: hashlib.sha256(local.encode()).hexdigest()[:8],
+    }
+    if profile == "kagent-tui" and (referenced := _env_sources(server, world)):
+        annotations[SECRETS_HASH] = secret_hash(referenced)[:16]
+    pod = _pod(server, settings, profile)
+    canonical_pod(pod)
+    replicas = integer(block, "replicas")
+    spec: JsonObject = {
+        "replicas": 1 if replicas is None else replicas,
+        "selector": {"matchLabels": _selector(server)},
+        "template": {
+            "metadata": {"labels": {**labels, **string_map(block, "labels")}, "annotations": annotations},
+            "spec": pod,
+        },
+    }
+    meta = object_meta(server, labels=labels, controller=False)
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+
+
+def _env_sources(server: JsonObject, world: World) -> dict[str, dict[str, bytes]]:
+    """Return what env comes from; a Secret that is not there yet counts once it is."""
+    block, namespace = mapping(server, "spec", "deployment"), namespace_of(server)
+    found: dict[str, dict[str, bytes]] = {}
+    for kind, field, read in (("Secret", "secretRefs", secret_values), ("ConfigMap", "configMapRefs", config_values)):
+        for entry in rows(block, field):
+            obj = world.get(kind, namespace, text(entry, "name"))
+            if obj is not None:
+                found[f"{kind}/{namespace}/{text(entry, 'name')}"] = read(obj)
+    return found
+
+
+def _pod(server: JsonObject, settings: Settings, profile: Profile) -> JsonObject:
+    block = mapping(server, "spec", "deployment")
+    stdio = text(server, "spec", "transportType") == "stdio"
+    pod: JsonObject = {"serviceAccountName": text(block, "serviceAccountName") or name_of(server)}
+    if stdio:
+        pod["initContainers"] = [_adapter_container(block, settings)]
+    pod["containers"] = [_container(server, profile, stdio=stdio), *copy.deepcopy(rows(block, "sidecars"))]
+    volumes: list[JsonObject] = [{"name": "config", "configMap": {"name": name_of(server)}}]
+    if stdio:
+        volumes.append({"name": "binary", "emptyDir": {}})
+    for entry in rows(block, "configMapRefs"):
+        volumes.append({"name": f"cm-{text(entry, 'name')}", "configMap": {"name": text(entry, "name")}})
+    pod["volumes"] = [*volumes, *copy.deepcopy(rows(block, "volumes"))]
+    for key, target in (
+        ("imagePullSecrets", "imagePullSecrets"),
+        ("podSecurityContext", "securityContext"),
+        ("tolerations", "tolerations"),
+        ("affinity", "affinity"),
+        ("nodeSelector", "nodeSelector"),
+    ):
+        if block.get(key):
+            pod[target] = copy.deepcopy(block[key])
+    return pod
+
+
+def _adapter_container(block: JsonObject, settings: Settings) -> JsonObject:
+    options = mapping(block, "initContainer")
+    container: JsonObject = {
+        "name": "copy-binary",
+        "image": text(options, "image") or settings.adapter_image,
+        "imagePullPolicy": text(options, "imagePullPolicy") or "IfNotPresent",
+        "args": ["--copy-self", _ADAPTER],
+        "volumeMounts": [{"name": "binary", "mountPath": "/adapterbin"}],
+    }
+    if options.get("resources"):
+        container["resources"] = copy.deepcopy(options["resources"])
+    security = section(options, "securityContext") or section(block, "securityContext")
+    if security is not None:
+        container["securityContext"] = copy.deepcopy(security)
+    return container
+
+
+def _container(server: JsonObject, profile: Profile, *, stdio: bool) -> JsonObject:
+    block = mapping(server, "spec", "deployment")
+    command = text(block, "cmd")
+    container: JsonObject = {
+        "name": "mcp-server",
+        "image": text(block, "image") or _DEFAULT_IMAGES[command],
+        "imagePullPolicy": text(block, "imagePullPolicy") or "IfNotPresent",
+    }
+    if stdio:
+        container["command"] = [_ADAPTER]
+        container["args"] = ["-f", "/config/local.yaml"]
+    else:
+        if command:
+            container["command"] = [command]
+        if args := strings(block, "args"):
+            container["args"] = args
+    if env := string_map(block, "env"):
+        container["env"] = [{"name": key, "value": value} for key, value in sorted(env.items())]
+    if refs := [{"secretRef": {"name": text(entry, "name")}} for entry in rows(block, "secretRefs")]:
+        container["envFrom"] = refs
+    if block.get("resources"):
+        container["resources"] = copy.deepcopy(block["resources"])
+    if profile == "kagent-tui":
+        container["ports"] = [{"name": "http", "containerPort": _listens_on(server)}]
+        # The adapter listens once it can start the server; without a probe "Ready" would only mean "started".
+        container["readinessProbe"] = {"tcpSocket": {"port": "http"}, "initialDelaySeconds": 1, "periodSeconds": 1}
+    if security := section(block, "securityContext"):
+        container["securityContext"] = copy.deepcopy(security)
+    mounts: list[JsonObject] = [{"name": "config", "mountPath": "/config"}]
+    if stdio:
+        mounts.append({"name": "binary", "mountPath": "/adapterbin"})
+    for entry in rows(block, "configMapRefs"):
+        name = text(entry, "name")
+        mounts.append({"name": f"cm-{name}", "mountPath": f"/configmaps/{name}", "readOnly": True})
+    container["volumeMounts"] = [*mounts, *copy.deepcopy(rows(block, "volumeMounts"))]
+    return container
+
+
+def _listens_on(server: JsonObject) -> int:
+    """Return the port inside the Pod: an http server's own, else the adapter's."""
+    if text(server, "spec", "transportType") == "http":
+        return integer(server, "spec", "httpTransport", "targetPort") or mcp_server_port(server)
+    return mcp_server_port(server)
+
+
+def _service(server: JsonObject, settings: Settings, profile: Profile, labels: dict[str, str]) -> JsonObject:
+    port = mcp_server_port(server)
+    entry: JsonObject = {"name": "http", "protocol": "TCP", "port": port, "targetPort": port}
+    if profile == "kagent-tui":
+        entry["targetPort"] = _listens_on(server)
+    if settings.mcp_app_protocol:
+        entry["appProtocol"] = "kgateway.dev/mcp"
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": object_meta(server, labels=labels, controller=False),
+        "spec": {"selector": _selector(server), "ports": [entry]},
+    }
