@@ -9,7 +9,7 @@ from sqlalchemy import Row, func, select, update
 
 from kagent_operator.store.database import Database
 from kagent_operator.store.errors import TaskOwned
-from kagent_operator.store.tables import task
+from kagent_operator.store.tables import session, task
 
 __all__ = ["StoredTask", "TaskPage", "Tasks"]
 
@@ -63,6 +63,12 @@ class Tasks:
             row = (await connection.execute(query)).first()
         return _task(row) if row else None
 
+    async def owner(self, id: str) -> str | None:
+        """Return the user a task belongs to."""
+        query = select(task.c.user_id).where(task.c.id == id, task.c.deleted_at.is_(None))
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).scalar()
+
     async def delete(self, user_id: str, id: str) -> bool:
         """Delete a task; say if there was one."""
         mine = (task.c.id == id, task.c.user_id == user_id, task.c.deleted_at.is_(None))
@@ -80,12 +86,22 @@ class Tasks:
         return [_task(row) for row in rows]
 
     async def page(
-        self, user_id: str, *, session_ids: list[str] | None, state: str = "", offset: int = 0, limit: int = 50
+        self,
+        user_id: str,
+        *,
+        agent_id: str = "",
+        session_id: str = "",
+        state: str = "",
+        offset: int = 0,
+        limit: int = 50,
     ) -> TaskPage:
-        """Return tasks by id, of these sessions where given (None: of all), with the total number that fits."""
+        """Return a user's tasks by id, of one agent's sessions and one session where given, with the total number."""
         conditions: list[Any] = [task.c.user_id == user_id, task.c.deleted_at.is_(None)]
-        if session_ids is not None:
-            conditions.append(task.c.session_id.in_(session_ids))
+        if agent_id:
+            of_agent = select(session.c.id).where(session.c.user_id == user_id, session.c.agent_id == agent_id)
+            conditions.append(task.c.session_id.in_(of_agent))
+        if session_id:
+            conditions.append(task.c.session_id == session_id)
         if state:
             conditions.append(task.c.state == state)
         query = select(task).where(*conditions).order_by(task.c.id).offset(offset).limit(limit)

@@ -37,12 +37,16 @@ async def test_saving_again_replaces_the_state_and_keeps_the_place(store: Store)
 
 
 async def test_pages_are_by_id_and_count_everything_that_fits(store: Store) -> None:
+    await store.sessions.put("u", "s1", agent_id="a")
+    await store.sessions.put("u", "s2", agent_id="a")
+    await store.sessions.put("u", "s3", agent_id="b")
     for number in range(5):
         await save(store, "u", f"t{number}", session="s1" if number < 3 else "s2", state="completed")
     await save(store, "u", "t9", session="s3", state="working")
     await save(store, "other", "t7", session="s1")
-    page = await store.tasks.page("u", session_ids=["s1", "s2"], offset=2, limit=2)
+    page = await store.tasks.page("u", agent_id="a", offset=2, limit=2)
     assert [task.id for task in page.tasks] == ["t2", "t3"]
     assert page.total == 5
-    assert (await store.tasks.page("u", session_ids=None, state="working")).total == 1
-    assert (await store.tasks.page("u", session_ids=[])).tasks == []
+    assert (await store.tasks.page("u", state="working")).total == 1
+    assert [task.id for task in (await store.tasks.page("u", agent_id="a", session_id="s2")).tasks] == ["t3", "t4"]
+    assert (await store.tasks.page("u", agent_id="c")).tasks == []

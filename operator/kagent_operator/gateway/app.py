@@ -1,0 +1,69 @@
+"""The HTTP API in one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx
+from starlette.applications import Starlette
+
+from kagent_operator.gateway import a2a, feedback, info, sessions, shares, tasks, toolservers
+from kagent_operator.gateway import agents as agent_routes
+from kagent_operator.gateway.cards import CardReader
+from kagent_operator.gateway.context import Gateway
+from kagent_operator.gateway.directory import AgentDirectory
+from kagent_operator.gateway.principal import authenticator
+from kagent_operator.gateway.replies import EXCEPTION_HANDLERS
+from kagent_operator.gateway.settings import GatewaySettings
+from kagent_operator.store import Store
+
+__all__ = ["create_app"]
+
+_ROUTES = (
+    *info.ROUTES,
+    *agent_routes.ROUTES,
+    *toolservers.ROUTES,
+    *sessions.ROUTES,
+    *shares.ROUTES,
+    *tasks.ROUTES,
+    *feedback.ROUTES,
+    *a2a.ROUTES,
+)
+
+
+def create_app(
+    *,
+    agents: AgentDirectory,
+    store: Store,
+    settings: GatewaySettings | None = None,
+    http: httpx.AsyncClient | None = None,
+) -> Starlette:
+    """Return the gateway. It uses the store and does not close it; a client of its own it closes at shutdown.
+
+    The client to agents honours HTTP_PROXY and NO_PROXY: in the local cluster cluster names resolve through it.
+    """
+    settings = settings or GatewaySettings()
+    client = http or httpx.AsyncClient(
+        timeout=httpx.Timeout(None, connect=settings.connect_timeout),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            if http is None:
+                await client.aclose()
+
+    app = Starlette(routes=_ROUTES, exception_handlers=dict(EXCEPTION_HANDLERS), lifespan=lifespan)
+    app.state.gateway = Gateway(
+        agents=agents,
+        store=store,
+        settings=settings,
+        authenticate=authenticator(settings),
+        http=client,
+        cards=CardReader(client),
+    )
+    return app

@@ -1,0 +1,74 @@
+"""Upstream's envelope, and one shape for every refusal.
+
+Success is `{"error": false, "data": ..., "message": "..."}`, a refusal `{"error": "<text>"}`: a client must take
+`error` as bool or string. What goes wrong inside is logged and told in general words only.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from kagent_operator.gateway.errors import Problem, Unauthorized
+from kagent_operator.store import StoreError
+
+__all__ = ["EXCEPTION_HANDLERS", "as_json", "ok"]
+
+_log = logging.getLogger(__name__)
+
+
+def as_json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a JSON reply; characters are written as they are."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return Response(text.encode(errors="surrogatepass"), status, headers, media_type="application/json")
+
+
+def ok(data: object = None, message: str = "", *, status: int = 200) -> Response:
+    """Return a success in the envelope; ``data`` None and an empty message are left out."""
+    envelope: dict[str, object] = {"error": False}
+    if data is not None:
+        envelope["data"] = data
+    if message:
+        envelope["message"] = message
+    return as_json(envelope, status)
+
+
+async def refuse(_: Request, problem: Exception) -> Response:
+    """Answer a Problem."""
+    assert isinstance(problem, Problem)  # registered for this class only
+    if isinstance(problem, Unauthorized):
+        return PlainTextResponse("Unauthorized", problem.status)
+    return as_json({"error": str(problem)}, problem.status)
+
+
+async def route_miss(_: Request, error: Exception) -> Response:
+    """Answer what no route takes, in plain text as upstream does."""
+    assert isinstance(error, HTTPException)  # registered for this class only
+    text = "404 page not found" if error.status_code == 404 else error.detail
+    return PlainTextResponse(text, error.status_code, error.headers)
+
+
+async def store_failed(request: Request, error: Exception) -> Response:
+    """Answer when the store refuses; the details are for the log."""
+    _log.error("%s %s: %s", request.method, request.url.path, error)
+    return as_json({"error": "the session store cannot be used; the operator's log says why"}, 500)
+
+
+async def failed(request: Request, error: Exception) -> Response:
+    """Answer anything unforeseen. The outer edge of a request."""
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return as_json({"error": "Internal server error"}, 500)
+
+
+EXCEPTION_HANDLERS: Mapping[Any, Any] = {
+    Problem: refuse,
+    HTTPException: route_miss,
+    StoreError: store_failed,
+    Exception: failed,
+}
