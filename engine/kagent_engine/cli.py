@@ -109,6 +109,8 @@ def _set_up_logging(level: str) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    # Warns of every card without skills, which is no fault.
+    logging.getLogger("a2a.utils.proto_utils").setLevel(logging.ERROR)
     # The SDKs log every request at INFO; at DEBUG the user asked for everything.
     if known.get(level, logging.INFO) > logging.DEBUG:
         for name in ("httpx", "httpx2", "mcp", "a2a", "sse_starlette"):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
 from kagent_api.engine_config import EngineConfig
 from kagent_api.errors import InvalidSpec
+from kagent_engine.card import read_card
 from kagent_engine.errors import ConfigError
 from kagent_engine.settings import Settings
-from kagent_engine.shapes import JsonObject, as_objects, is_object
+from kagent_engine.shapes import JsonObject
 
 __all__ = ["Configuration", "load"]
 
@@ -47,7 +46,7 @@ def load(directory: Path, settings: Settings) -> Configuration:
         if not agent.name or not agent.url:
             missing = "url" if agent.name else "name"
             raise ConfigError("config.json", "is empty", field=f"remote_agents.{index}.{missing}")
-    return Configuration(config, _card(folder / "agent-card.json"))
+    return Configuration(config, read_card(folder / "agent-card.json"))
 
 
 def _config(path: Path) -> EngineConfig:
@@ -58,20 +57,6 @@ def _config(path: Path) -> EngineConfig:
             raise
         message = error.message.removeprefix(f"{path.name}: ")
         raise ConfigError(path.name, message, field=error.field, remedy=error.remedy) from error
-
-
-def _card(path: Path) -> JsonObject:
-    try:
-        card: object = orjson.loads(_read(path))
-    except orjson.JSONDecodeError as error:
-        raise ConfigError(path.name, f"is not JSON: {error}") from error
-    if not is_object(card):
-        raise ConfigError(path.name, "expected an object")
-    if not isinstance(card.get("name"), str):
-        raise ConfigError(path.name, "expected text", field="name")
-    if card.get("skills") is not None and len(as_objects(card["skills"])) != len(card["skills"]):
-        raise ConfigError(path.name, "expected a list of objects", field="skills")
-    return card
 
 
 def _read(path: Path) -> bytes:

@@ -1,7 +1,8 @@
 """Keeps packages out of this process that an SDK would load only because they happen to be installed.
 
-SQLAlchemy, FastAPI, gRPC, cryptography and OpenTelemetry cost a2a-sdk 10-25 MiB and half a second, and the engine uses
-none of them through it. What is loaded already stays usable, and later imports of our own work again.
+SQLAlchemy, FastAPI, gRPC, cryptography and OpenTelemetry cost a2a-sdk 10-25 MiB and half a second; Rich and Pygments,
+for the command line of httpx, a tenth more. The engine uses none of them through these SDKs. What is loaded already
+stays usable, and later imports of our own work again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["UNWANTED", "kept_out"]
 # The SDK's OpenTelemetry wrappers are a fifth to a half of its cost per event; it reads this when it is imported.
 os.environ.setdefault("OTEL_INSTRUMENTATION_A2A_SDK_ENABLED", "false")
 
-UNWANTED: Final = ("sqlalchemy", "fastapi", "grpc", "cryptography", "jwt", "opentelemetry")
+UNWANTED: Final = ("sqlalchemy", "fastapi", "grpc", "cryptography", "jwt", "opentelemetry", "rich", "pygments")
 
 
 @contextmanager

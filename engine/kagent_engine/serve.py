@@ -1,6 +1,7 @@
-"""Composes one agent from its configuration and serves it until it is told to stop.
+"""Runs the process of one agent: listens at once, loads the rest behind the card, stops when told to.
 
-The card is served before anything slow happens: MCP servers are connected afterwards, in the background.
+The card and the health checks need nothing of the SDKs, whose imports take longer than everything else together; so
+they are answered first, and a request that comes meanwhile waits for the rest instead of failing.
 """
 
 from __future__ import annotations
@@ -8,64 +9,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
-from kagent_engine.agent import Agent
-from kagent_engine.config import Configuration, load
-from kagent_engine.errors import ConfigError
-from kagent_engine.loop import Limits
-from kagent_engine.models.factory import build_model
-from kagent_engine.server.app import Serving, create_app
-from kagent_engine.sessions import Store, open_store
+from kagent_engine.errors import ConfigError, KagentError
+from kagent_engine.front import Front
 from kagent_engine.settings import Settings
-from kagent_engine.tools.ask_user import AskUser
-from kagent_engine.tools.sources import build_sources
 
-__all__ = ["compose", "run"]
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+__all__ = ["run"]
 
 logger = logging.getLogger(__name__)
 
 _QUIET: Final = ("/health", "/healthz", "/readyz", "/metrics", "/.well-known/")
 # Connections that are still open when the process ends are cut after this; turns are drained by the app itself.
 _CLOSE_SECONDS: Final = 3
-
-
-def compose(configuration: Configuration, settings: Settings, *, url: str) -> Serving:
-    """Build the agent and everything it is served with.
-
-    Raises:
-        ConfigError: the configuration asks for something that cannot be.
-    """
-    config = configuration.config
-    if config.model is None:
-        raise ConfigError("config.json", "there is no model", field="model")
-    sources = build_sources(config, settings)
-    store: Store = open_store(settings, database=config.session_db_url or "")
-    servers = (*config.http_tools, *config.sse_tools)
-    agent = Agent(
-        name=settings.name.replace("-", "_"),
-        instruction=config.instruction,
-        model=build_model(config.model, paths=settings.paths),
-        store=store,
-        sources=sources.all,
-        own_tools=[AskUser()],
-        require_approval=frozenset(name for server in servers for name in server.require_approval),
-        limits=Limits(tool_rounds=settings.tool_rounds),
-    )
-    return Serving(
-        agent,
-        store,
-        configuration.card,
-        app_name=settings.agent_id,
-        url=url,
-        key_passthrough=bool(config.model.api_key_passthrough),
-        largest_request=settings.largest_request,
-        unready=sources.unready,
-        started=sources.start,
-    )
 
 
 def run(directory: Path, settings: Settings, *, host: str, port: int) -> int:
@@ -76,11 +39,13 @@ def run(directory: Path, settings: Settings, *, host: str, port: int) -> int:
     """
     listener = _listen(host, port)
     shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
-    serving = compose(load(directory, settings), settings, url=f"http://{shown}:{port}")
+    url = f"http://{shown}:{port}"
+    folder = settings.paths.resolve(str(directory))
+    front = Front(folder / "agent-card.json", url, lambda: _load(directory, settings, url))
     logging.getLogger("uvicorn.access").addFilter(_not_a_probe)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(serving),
+            front,
             http="httptools",
             ws="none",
             loop="asyncio",
@@ -89,9 +54,28 @@ def run(directory: Path, settings: Settings, *, host: str, port: int) -> int:
             lifespan="on",
         )
     )
-    logger.info("agent %s listens on http://%s:%d", settings.agent_id, shown, port)
+    failures: list[KagentError] = []
+
+    def give_up(error: KagentError) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    front.on_failure = give_up
+    logger.info("agent %s listens on %s", settings.agent_id, url)
     asyncio.run(server.serve(sockets=[listener]))
+    if failures:
+        raise failures[0]
     return 0 if server.started else 1
+
+
+def _load(directory: Path, settings: Settings, url: str) -> Callable[[], Starlette]:
+    """Import everything and read the configuration, outside the event loop; return what builds the app inside it."""
+    from kagent_engine.compose import compose
+    from kagent_engine.config import load
+    from kagent_engine.server.app import create_app
+
+    configuration = load(directory, settings)
+    return lambda: create_app(compose(configuration, settings, url=url))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -31,7 +31,13 @@ class PathMap:
     prefixes: tuple[tuple[str, str], ...] = ()
 
     def resolve(self, path: str) -> Path:
-        """Return the real place of a path; the longest prefix wins, a path under none is itself."""
+        """Return the real place of a path; the longest prefix wins, a path under none is itself.
+
+        A path that already lies in a real directory stays: the runner has translated it where it stood as an argument,
+        and a mount such as ``/tmp`` may be a prefix of the place where all real directories lie.
+        """
+        if any(path == real or path.startswith(real.rstrip("/") + "/") for _mount, real in self.prefixes):
+            return Path(path)
         for mount, real in sorted(self.prefixes, key=lambda item: -len(item[0])):
             if path == mount or path.startswith(mount.rstrip("/") + "/"):
                 return Path(real + path[len(mount.rstrip("/")) :])

@@ -152,7 +152,7 @@ async def serve_app(app: Any, port: int = 0) -> AsyncGenerator[str]:
     running = asyncio.create_task(server._serve([listener]))  # pyright: ignore[reportPrivateUsage]  # no signal handlers
     try:
         async with asyncio.timeout(10):
-            while not server.started and not running.done():
+            while not server.started and not running.done():  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
@@ -200,6 +200,7 @@ async def serve_engine(model: PlannedModel, tmp_path: Any) -> AsyncGenerator[Ser
                 app_name=f"test__NS__{name}",
                 url="http://agent.test:8080",
                 largest_request=1_000_000,
+                drain_seconds=0.2,
             )
             url = await stack.enter_async_context(serve_app(create_app(serving)))
             return Engine(url, used, serving, store)

@@ -15,13 +15,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from kagent_engine.agent import Agent
+from kagent_engine.card import build_card
 from kagent_engine.metrics import Metrics
-from kagent_engine.server.card import build_card
 from kagent_engine.server.dispatch import Dispatcher
 from kagent_engine.server.executor import TurnExecutor
 from kagent_engine.server.identity import CallerContextBuilder
 from kagent_engine.server.limit import BodyLimit
-from kagent_engine.server.sdk import DefaultRequestHandlerV2, agent_card_to_dict
+from kagent_engine.server.sdk import DefaultRequestHandlerV2, sdk_card
 from kagent_engine.server.tasks import ArchivedTaskStore, mark_interrupted
 from kagent_engine.sessions import Store
 from kagent_engine.shapes import JsonObject
@@ -44,26 +44,27 @@ class Serving:
 
     def __init__(
         self, agent: Agent, store: Store, card: JsonObject, *, app_name: str, url: str,
-        key_passthrough: bool = False, largest_request: int | None = None,
+        key_passthrough: bool = False, drain_seconds: float = _DRAIN_SECONDS, largest_request: int | None = None,
         unready: Callable[[], str] = str, started: Callable[[], Awaitable[None]] | None = None,
     ) -> None:  # fmt: skip
         self.agent = agent
         self.store = store
         self.metrics = Metrics()
         self.largest_request = largest_request
+        self.drain_seconds = drain_seconds
         self.unready = unready
         self.started = started
         self.card = build_card(card, default_url=url)
         self.tasks = ArchivedTaskStore(store)
         executor = TurnExecutor(agent, app_name=app_name, metrics=self.metrics, key_passthrough=key_passthrough)
         self.handler = DefaultRequestHandlerV2(
-            executor, self.tasks, self.card, interrupted_task_timeout=_PARKED_SECONDS
+            executor, self.tasks, sdk_card(self.card), interrupted_task_timeout=_PARKED_SECONDS
         )
 
 
 def create_app(serving: Serving) -> Starlette:
     """Build the app; entering its lifespan closes what the last process left open, leaving it drains this one."""
-    card = orjson.dumps(agent_card_to_dict(serving.card))
+    card = orjson.dumps(serving.card)
     dispatcher = Dispatcher(serving.handler, CallerContextBuilder())
 
     async def get_card(_: Request) -> Response:
@@ -108,7 +109,7 @@ def create_app(serving: Serving) -> Starlette:
 async def _drain(serving: Serving) -> None:
     """Let running turns end for a while, then stop them and say so in their tasks."""
     try:
-        async with asyncio.timeout(_DRAIN_SECONDS):
+        async with asyncio.timeout(serving.drain_seconds):
             await serving.metrics.idle.wait()
     except TimeoutError:
         logger.warning("%d turns are stopped because the process ends", serving.metrics.running)

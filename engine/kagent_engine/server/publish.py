@@ -50,6 +50,7 @@ __all__ = ["Publisher", "dialect_of"]
 
 # Reading speed sets the floor: 20 updates a second look smooth in a terminal, and each one costs half a millisecond.
 _GATHER_SECONDS: Final = 0.05
+_PROGRESS_SECONDS: Final = 0.1
 
 
 class _Wire(Protocol):
@@ -74,6 +75,7 @@ class Publisher:
         self._gather = _Gather(self._delta)
         self._reply_id = str(uuid.uuid4())
         self._dialect: Dialect = dialect
+        self._progressed: dict[str, float] = {}
 
     async def start(self) -> None:
         """Say that the turn is being worked on."""
@@ -96,6 +98,8 @@ class Publisher:
                 self._reply_id = str(uuid.uuid4())
             case ToolReturned():
                 await self._wire.returned(event)
+            case ToolProgressed(call) if self._too_soon(call.id):
+                pass
             case ToolProgressed(call, progress, total, message):
                 facts: JsonObject = {"type": "progress", "call_id": call.id, "name": call.name, "progress": progress}
                 await self._activity(facts | {"total": total, "message": message})
@@ -132,6 +136,14 @@ class Publisher:
     async def aclose(self) -> None:
         """Stop the timer; what it still holds is dropped. For a turn that was cancelled."""
         await self._gather.aclose()
+
+    def _too_soon(self, call_id: str) -> bool:
+        """Tell whether this tool reported a moment ago: a server may report as often as it likes, a client reads."""
+        now = time.monotonic()
+        if now - self._progressed.get(call_id, float("-inf")) < _PROGRESS_SECONDS:
+            return True
+        self._progressed[call_id] = now
+        return False
 
     async def _delta(self, text: str, thought: bool) -> None:
         await self._wire.delta(self._reply_id, text, thought=thought)

@@ -7,7 +7,16 @@ from typing import Any
 
 import httpx
 
-from kagent_engine.models.base import ModelError, TextDelta, ToolCall, ToolSpec, UserMessage
+from kagent_engine.models.base import (
+    Message,
+    ModelError,
+    TextDelta,
+    TextPart,
+    ToolCall,
+    ToolMessage,
+    ToolSpec,
+    UserMessage,
+)
 from kagent_engine.tools.base import CallContext, text_result
 
 Json = dict[str, Any]
@@ -23,6 +32,14 @@ class Echo:
     async def call(self, call: ToolCall, context: CallContext, answer: Any = None) -> Any:
         self.calls.append(call.arguments)
         return text_result(f"echo: {call.arguments.get('text')}")
+
+
+def _text(message: Message) -> str:
+    if isinstance(message, UserMessage):
+        (part,) = message.parts
+        assert isinstance(part, TextPart)
+        return part.text
+    return message.content if isinstance(message, ToolMessage) else message.text
 
 
 async def test_a_03_caller_gets_a_task_then_statuses_then_the_whole_text_and_one_artifact(
@@ -114,10 +131,7 @@ async def test_the_next_turn_of_a_session_knows_what_was_said(serve_engine: Any,
     await engine.raw.stream_03("one", contextId="s")
     await engine.raw.stream_10("two", contextId="s")
 
-    texts = [
-        message.parts[0].text if isinstance(message, UserMessage) else message.text
-        for message in model.requests[1].messages
-    ]
+    texts = [_text(message) for message in model.requests[1].messages]
     assert texts == ["Be brief.", "one", "first answer", "two"]
 
 
@@ -184,6 +198,7 @@ async def test_cancel_ends_the_task_as_canceled_once_and_the_next_turn_goes_on(s
         },
     }
     states: list[str] = []
+    task_id = ""
     async with asyncio.timeout(10):
         async for event in raw.events(body, {"A2A-Version": "1.0"}):
             if "task" in event:
@@ -234,7 +249,7 @@ async def test_errors_have_the_codes_of_the_protocol(serve_engine: Any, model: A
     engine = await serve_engine()
     raw = engine.raw
     task_id = (await raw.stream_10("x"))[0]["task"]["id"]
-    empty = {"role": "ROLE_USER", "messageId": "m", "parts": []}
+    empty: Json = {"role": "ROLE_USER", "messageId": "m", "parts": []}
     closed = {"role": "ROLE_USER", "messageId": "m", "taskId": task_id, "parts": [{"text": "x"}]}
 
     assert (await raw.call("NoSuchMethod"))["error"]["code"] == -32601

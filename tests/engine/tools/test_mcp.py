@@ -83,6 +83,12 @@ def http_app() -> Callable[..., Any]:
     return make
 
 
+def port_of(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
+
+
 async def test_tools_are_listed_and_called_over_streamable_http(serve: Any, http_app: Any) -> None:
     async with serve(http_app(calculator())) as url, opened({"params": {"url": f"{url}/mcp"}}) as server:
         tools, warnings = await server.tools(CONTEXT)
@@ -146,7 +152,7 @@ async def test_progress_reaches_the_turn(serve: Any, http_app: Any) -> None:
 
 async def test_a_server_that_is_down_is_a_warning_and_comes_back_by_itself(serve: Any, http_app: Any) -> None:
     async with serve(http_app(calculator())) as url:
-        port = urlsplit(url).port
+        port = port_of(url)
     async with opened({"params": {"url": f"{url}/mcp"}}) as server:
         tools, (warning,) = await server.tools(CONTEXT)
         assert (tools, warning.code, warning.source) == ((), "mcp_unavailable", f"127.0.0.1:{port}")
@@ -158,7 +164,7 @@ async def test_a_server_that_is_down_is_a_warning_and_comes_back_by_itself(serve
 
 async def test_a_server_that_restarts_between_calls_is_reached_again(serve: Any, http_app: Any) -> None:
     async with serve(http_app(calculator())) as url:
-        port = urlsplit(url).port
+        port = port_of(url)
         server = McpServer(McpTools.model_validate({"params": {"url": f"{url}/mcp"}}), sse=False, paths=PathMap())
         assert (await call(server, "add", {"a": 1, "b": 1})).content == "2"
         tools, _ = await server.tools(CONTEXT)

@@ -1,0 +1,51 @@
+"""Builds one agent, and all it is served with, from its configuration. Starts and connects nothing."""
+
+from __future__ import annotations
+
+from kagent_engine.agent import Agent
+from kagent_engine.config import Configuration
+from kagent_engine.errors import ConfigError
+from kagent_engine.loop import Limits
+from kagent_engine.models.factory import build_model
+from kagent_engine.server.app import Serving
+from kagent_engine.sessions import open_store
+from kagent_engine.settings import Settings
+from kagent_engine.tools.ask_user import AskUser
+from kagent_engine.tools.sources import build_sources
+
+__all__ = ["compose"]
+
+
+def compose(configuration: Configuration, settings: Settings, *, url: str) -> Serving:
+    """Build the agent and everything it is served with.
+
+    Raises:
+        ConfigError: the configuration asks for something that cannot be.
+    """
+    config = configuration.config
+    if config.model is None:
+        raise ConfigError("config.json", "there is no model", field="model")
+    sources = build_sources(config, settings)
+    store = open_store(settings, database=config.session_db_url or "")
+    servers = (*config.http_tools, *config.sse_tools)
+    agent = Agent(
+        name=settings.name.replace("-", "_"),
+        instruction=config.instruction,
+        model=build_model(config.model, paths=settings.paths),
+        store=store,
+        sources=sources.all,
+        own_tools=[AskUser()],
+        require_approval=frozenset(name for server in servers for name in server.require_approval),
+        limits=Limits(tool_rounds=settings.tool_rounds),
+    )
+    return Serving(
+        agent,
+        store,
+        configuration.card,
+        app_name=settings.agent_id,
+        url=url,
+        key_passthrough=bool(config.model.api_key_passthrough),
+        largest_request=settings.largest_request,
+        unready=sources.unready,
+        started=sources.start,
+    )
