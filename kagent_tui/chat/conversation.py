@@ -142,7 +142,8 @@ class Conversation:
         except LinkLost:
             # Released 0.3 servers never answer a cancel of a running stream.
             return CancelOutcome.UNSUPPORTED
-        if (update := self._decode(self._dialect, result)) is not None:
+        # A running turn hears of it from its own stream.
+        if not self.busy and (update := self._decode(self._dialect, result)) is not None:
             self._normaliser.feed(update)
         self.pause = Pause()
         return CancelOutcome.CANCELED

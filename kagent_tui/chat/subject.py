@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from kagent_api.errors import ObjectRef
+from kagent_tui.chat.jsonvalue import JsonObject, object_of, text_of
+from kagent_tui.cluster.kinds import MODEL_CONFIG
+from kagent_tui.cluster.references import references
+from kagent_tui.render.conditions import condition
 
-__all__ = ["ChatSubject"]
+__all__ = ["MODEL_NOTE", "ChatSubject", "subject_of"]
+
+# The demo sets it on a ModelConfig whose answers are not a real model's.
+MODEL_NOTE: Final = "kagent-tui.dev/model-note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +35,30 @@ class ChatSubject:
     @property
     def title(self) -> str:
         return f"{self.ref.namespace}/{self.ref.name}" if self.ref.namespace else self.ref.name
+
+
+def subject_of(ref: ObjectRef, find: Callable[[ObjectRef], JsonObject | None]) -> ChatSubject:
+    """Return what the cluster's objects say about an agent: its model, and the first reason it may not answer."""
+    agent = find(ref)
+    if agent is None:
+        return ChatSubject(ref, trouble="there is no such agent", remedy="kagent-tui get agents -A lists them")
+    target = next((each.target for each in references(agent) if each.target.kind == MODEL_CONFIG), None)
+    model = find(target) if target is not None else None
+    label = text_of(object_of((model or {}).get("spec")).get("model"))
+    note = text_of(object_of(object_of((model or {}).get("metadata")).get("annotations")).get(MODEL_NOTE))
+    trouble, remedy = "", ""
+    if target is not None and model is None:
+        trouble, remedy = f"{target} is missing", "create it, or name another in spec.declarative.modelConfig"
+    elif target is not None and model is not None and (bad := _bad(model, "Accepted")):
+        trouble, remedy = f"{target}: {bad}", "x in the agents table shows the chain of what it needs"
+    elif bad := _bad(agent, "Accepted") or _bad(agent, "Ready"):
+        trouble, remedy = bad, f"kagent-tui describe agent {ref.name} -n {ref.namespace}"
+    return ChatSubject(ref, label, note, trouble, remedy)
+
+
+def _bad(obj: JsonObject, kind: str) -> str:
+    found = condition(obj, kind)
+    if found is None or found.status == "True":
+        return ""
+    word = "not ready" if kind == "Ready" else "not accepted"
+    return f"{word}: {found.message or found.reason}"
