@@ -37,6 +37,7 @@ _INDENT: Final = (Piece("  "),)
 _STATE_TONES: Final = {
     ToolState.RUNNING: (Tone.WARN, "…"),
     ToolState.WAITING: (Tone.WARN, "?"),
+    ToolState.ASKING: (Tone.WARN, "?"),
     ToolState.APPROVED: (Tone.WARN, "…"),
     ToolState.REJECTED: (Tone.BAD, "✖"),
     ToolState.DONE: (Tone.OK, "✔"),
@@ -156,7 +157,8 @@ def _thought(entry: ThoughtEntry, width: int, *, unfolded: bool) -> list[ScreenL
 def _tool(entry: ToolEntry, width: int, *, unfolded: bool) -> list[ScreenLine]:
     tone, sign = _STATE_TONES[entry.state]
     time = f" {seconds_text(entry.seconds)}" if entry.seconds is not None else ""
-    state = Piece(f"  {sign} {entry.state}{time}", tone)
+    progress = clean(f" {entry.progress[:40]}", newlines=False) if entry.progress else ""
+    state = Piece(f"  {sign} {entry.state}{progress}{time}", tone)
     name = Piece(shorten(clean(entry.name, newlines=False) or "unnamed tool", max(8, width // 2)), Tone.HEAD)
     mark = Piece("▾ tool " if unfolded else "▸ tool ", Tone.DIM)
     if not unfolded:

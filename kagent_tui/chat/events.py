@@ -28,6 +28,7 @@ __all__ = [
     "TextReplaced",
     "Thought",
     "ToolCall",
+    "ToolProgress",
     "ToolResult",
     "TurnState",
     "TurnWarning",
@@ -118,12 +119,24 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answered."""
+    """What a tool answered; ``seconds`` is how long it took, where the agent measured it."""
 
     call_id: str
     name: str
     result: Any
     failed: bool = False
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolProgress:
+    """How far a running tool is, in its own unit; ``total`` is None where it does not know."""
+
+    call_id: str
+    name: str
+    progress: float
+    total: float | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +245,7 @@ ChatEvent: TypeAlias = (
     | Thought
     | ToolCall
     | ToolResult
+    | ToolProgress
     | ApprovalRequest
     | Question
     | Usage

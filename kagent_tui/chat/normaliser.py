@@ -26,6 +26,7 @@ from kagent_tui.chat.events import (
     TextReplaced,
     Thought,
     ToolCall,
+    ToolProgress,
     ToolResult,
     TurnState,
     TurnWarning,
@@ -243,7 +244,7 @@ class Normaliser:
             block = f"{artifact.artifact_id}:{kind}"
             if block not in self._texts:
                 # Released kagent closes a turn with an artifact that repeats its last message.
-                if not text.strip() or text.strip() in self._spoken:
+                if not append and (not text.strip() or text.strip() in self._spoken):
                     continue
                 self._texts[block] = ""
             before = self._texts[block]
@@ -252,7 +253,9 @@ class Normaliser:
                 events += [_more(kind, block, text)] if text else []
             elif not (self._may_repeat and before.startswith(text)):
                 events += self._set(kind, block, text)
-        return [*events, *self._tokens(artifact.artifact_id, metadata)]
+        # One model response may be several artifacts, each with its usage.
+        response = text_of(labelled(metadata, "event_id")) or artifact.artifact_id
+        return [*events, *self._tokens(response, metadata)]
 
     def _data(self, part: Part, source: str) -> list[ChatEvent]:
         if part.kind == "file":
@@ -263,7 +266,7 @@ class Normaliser:
             case "function_call":
                 return self._call(call_id, data, part.metadata)
             case "function_response":
-                return self._result(call_id, data)
+                return self._result(call_id, data, object_of(part.metadata.get(ACTIVITY_EXTENSION)))
             case "executable_code":
                 return self._full("text", f"```\n{text_of(data.get('code'))}\n```\n")
             case "code_execution_result":
@@ -285,7 +288,7 @@ class Normaliser:
         self._calls[call_id] = arguments
         return [ToolCall(call_id, name, arguments, text_of(labelled(metadata, "subagent_session_id")))]
 
-    def _result(self, call_id: str, data: JsonObject) -> list[ChatEvent]:
+    def _result(self, call_id: str, data: JsonObject, facts: JsonObject) -> list[ChatEvent]:
         name = text_of(data.get("name"))
         response = data.get("response")
         shape = object_of(response)
@@ -293,8 +296,9 @@ class Normaliser:
             return []
         self._results.add(call_id)
         self._waiting = {key: value for key, value in self._waiting.items() if _original(value).get("id") != call_id}
-        failed = shape.get("isError") is True or shape.get("is_error") is True or "error" in shape
-        return [ToolResult(call_id, name, response, failed)]
+        failed = True in (shape.get("isError"), shape.get("is_error"), facts.get("is_error")) or "error" in shape
+        took = _number(facts.get("duration_ms"))
+        return [ToolResult(call_id, name, response, failed, None if took is None else took / 1000)]
 
     def _pause(self, message: Message | None) -> list[ChatEvent]:
         if message is not None:
@@ -328,16 +332,11 @@ class Normaliser:
         found = metadata.get(ACTIVITY_EXTENSION)
         events: list[ChatEvent] = []
         for entry in objects_in(found) or [object_of(found)]:
-            text = text_of(entry.get("text")) or text_of(entry.get("message"))
+            event = _activity_event(entry)
             mark = f"activity:{json.dumps(entry, sort_keys=True)}"
-            if not text or mark in self._seen:
-                continue
-            self._seen.add(mark)
-            if entry.get("type") == "warning":
-                events.append(TurnWarning(text, text_of(entry.get("code"))))
-            else:
-                call, agent = text_of(entry.get("call_id")), text_of(entry.get("agent"))
-                events.append(SubAgentActivity(call, agent, text_of(entry.get("session_id")), text))
+            if event is not None and mark not in self._seen:
+                self._seen.add(mark)
+                events.append(event)
         return events
 
 
@@ -354,6 +353,27 @@ def _grouped(parts: tuple[Part, ...]) -> list[tuple[Kind | None, str, Part | Non
         else:
             groups.append((kind, part.text, None))
     return groups
+
+
+def _activity_event(entry: JsonObject) -> ChatEvent | None:
+    text = text_of(entry.get("message")) or text_of(entry.get("text"))
+    call_id = text_of(entry.get("call_id"))
+    match entry.get("type"):
+        case "warning" if text:
+            return TurnWarning(text, text_of(entry.get("code")))
+        case "compaction":
+            return TurnWarning("older parts of the conversation were summarised to fit the model", "compaction")
+        case "progress":
+            total = _number(entry.get("total"))
+            return ToolProgress(call_id, text_of(entry.get("name")), _number(entry.get("progress")) or 0.0, total, text)
+        case "subagent" if text:
+            return SubAgentActivity(call_id, text_of(entry.get("agent")), text_of(entry.get("session_id")), text)
+        case _:
+            return None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _more(kind: Kind, block: str, text: str) -> ChatEvent:
@@ -383,14 +403,17 @@ def _adk_pause(waiting: dict[str, JsonObject]) -> list[ChatEvent]:
         inner = objects_in(payload.get("hitl_parts"))
         subagent = text_of(payload.get("subagent_name")) or subagent
         hint = text_of(confirmation.get("hint")) or hint
-        originals = [_original(part) or part for part in inner] or [_original(arguments)]
-        for original in originals:
+        for outer in inner or [{"id": request_id, "originalFunctionCall": _original(arguments)}]:
+            original = _original(outer) or outer
             call = PendingCall(
-                request_id, text_of(original.get("id")), text_of(original.get("name")), object_of(original.get("args"))
+                text_of(outer.get("id")) or request_id,
+                text_of(original.get("id")),
+                text_of(original.get("name")),
+                object_of(original.get("args")),
             )
             if call.name == ASK_USER:
                 items = _questions(call.arguments.get("questions"))
-                questions.append(Question(request_id, call.call_id, items, text_of(payload.get("subagent_name"))))
+                questions.append(Question(call.request_id, call.call_id, items, text_of(payload.get("subagent_name"))))
             else:
                 calls.append(call)
     approvals: list[ChatEvent] = [ApprovalRequest(tuple(calls), hint, subagent)] if calls else []

@@ -86,7 +86,7 @@ class PlainPrinter:
                 self._end_block()
                 brief = shorten(clean(json.dumps(arguments, ensure_ascii=False), newlines=False), _ARGUMENTS)
                 self._note(f"tool {name} {brief}")
-            case ToolResult(call_id, name, _, failed):
+            case ToolResult(call_id, name, _, failed, _):
                 self._note(f"tool {name} {'failed' if failed else 'done'}{self._took(call_id)}")
             case ApprovalRequest(calls):
                 self._end_block()

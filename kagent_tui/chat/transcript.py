@@ -25,6 +25,7 @@ from kagent_tui.chat.events import (
     TextReplaced,
     Thought,
     ToolCall,
+    ToolProgress,
     ToolResult,
     TurnState,
     TurnWarning,
@@ -32,6 +33,7 @@ from kagent_tui.chat.events import (
     UserMessage,
 )
 from kagent_tui.chat.jsonvalue import JsonObject
+from kagent_tui.chat.normaliser import ASK_USER
 
 __all__ = [
     "AnswerEntry",
@@ -52,6 +54,7 @@ class ToolState(StrEnum):
 
     RUNNING = "running"
     WAITING = "awaiting approval"
+    ASKING = "awaiting your answer"
     APPROVED = "approved, running"
     REJECTED = "rejected"
     DONE = "done"
@@ -96,19 +99,23 @@ class ToolEntry:
     result: Any = None
     started: float | None = None
     ended: float | None = None
+    measured: float | None = None
+    progress: str = ""
     hint: str = ""
     subagent_session: str = ""
     activity: list[str] = field(default_factory=list[str])
 
     @property
     def seconds(self) -> float | None:
-        """How long the call took, if both ends were seen."""
+        """How long the call took, as the agent measured it, else as it was seen here."""
+        if self.measured is not None:
+            return self.measured
         return None if self.started is None or self.ended is None else self.ended - self.started
 
     @property
     def open(self) -> bool:
         """The call has no outcome yet."""
-        return self.state in (ToolState.RUNNING, ToolState.WAITING, ToolState.APPROVED)
+        return self.state in (ToolState.RUNNING, ToolState.WAITING, ToolState.ASKING, ToolState.APPROVED)
 
 
 @dataclass(slots=True)
@@ -201,6 +208,9 @@ class Transcript:
                 given = answer.answers[entry.question.request_id]
                 entry.answers = tuple(tuple(texts) for texts in given)
                 changed.append(index)
+            elif isinstance(entry, ToolEntry) and entry.state is ToolState.ASKING:
+                entry.state, entry.started = ToolState.RUNNING, now
+                changed.append(index)
         return changed
 
     def apply(self, event: ChatEvent, now: float | None = None) -> list[int]:
@@ -219,7 +229,10 @@ class Transcript:
             case ApprovalRequest():
                 return self._approval(event)
             case Question():
-                return [self._add(QuestionEntry(event))]
+                return self._question(event)
+            case ToolProgress(call_id, _, progress, total, text):
+                done = f"{progress:g}" if total is None else f"{progress:g}/{total:g}"
+                return self._progress(call_id, f"{done} {text}".rstrip())
             case UserMessage(text, _, decision):
                 self._begin()
                 return [self._add(UserEntry(text, decision))]
@@ -297,6 +310,8 @@ class Transcript:
         assert isinstance(entry, ToolEntry)
         entry.result = event.result
         entry.ended = now
+        entry.measured = event.seconds
+        entry.progress = ""
         if entry.state is not ToolState.REJECTED:
             entry.state = ToolState.FAILED if event.failed else ToolState.DONE
         return [index]
@@ -310,6 +325,22 @@ class Transcript:
             entry.state = ToolState.WAITING
             entry.hint = request.hint
         return changed
+
+    def _question(self, question: Question) -> list[int]:
+        changed: list[int] = []
+        for index, entry in enumerate(self.entries[self._turn :], self._turn):
+            if isinstance(entry, ToolEntry) and entry.name == ASK_USER and entry.open:
+                entry.state = ToolState.ASKING
+                changed.append(index)
+        return [*changed, self._add(QuestionEntry(question))]
+
+    def _progress(self, call_id: str, text: str) -> list[int]:
+        index = self._tools.get(call_id)
+        entry = self.entries[index] if index is not None else None
+        if index is None or not isinstance(entry, ToolEntry):
+            return []
+        entry.progress = text
+        return [index]
 
     def _activity(self, call_id: str, text: str) -> list[int]:
         index = self._tools.get(call_id)
