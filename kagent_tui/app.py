@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.app import SystemCommand
 from textual.screen import Screen
 from textual.types import CSSPathType
 
-from kagent_api.errors import InvalidSpec, KagentError
+from kagent_api.errors import InvalidSpec, KagentError, ObjectRef
 from kagent_tui.cluster.cluster import Cluster
 from kagent_tui.cluster.contexts import Opened, Options, contexts, open_client
 from kagent_tui.cluster.workspace import Workspace
@@ -37,6 +37,9 @@ from kagent_tui.screens.pick import Item, PickScreen
 from kagent_tui.screens.reader import ReaderScreen
 from kagent_tui.widgets.bindings import bindings
 from kagent_tui.widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from kagent_tui.screens.chats import Chats
 
 __all__ = ["KagentApp", "run_dashboard"]
 
@@ -67,7 +70,8 @@ class KagentApp(Host):
         self.workspace = Workspace(options, banner=banner)
         self._opener = opener
         self._fallback: tuple[str, ...] = ()
-        self._browse = BrowseScreen(self.workspace, can_chat=False)
+        self._browse = BrowseScreen(self.workspace, can_chat=True)
+        self._chats: Chats | None = None
         self._objects = ObjectActions(self, self.workspace, drafts or DraftStore(), self._browse.tell)
 
     def get_default_screen(self) -> Screen[Any]:
@@ -293,9 +297,21 @@ class KagentApp(Host):
                 road = actions.copy(cluster, event.ref)
             case "new":
                 road = actions.new(cluster, event.ref.name)
+            case "chat":
+                self._chat(cluster, event.ref)
+                return
             case _:
                 road = actions.open(cluster, event.ref)
         self.run_worker(road, group="object", exclusive=True)
+
+    @work(group="chat")
+    async def _chat(self, cluster: Cluster, ref: ObjectRef) -> None:
+        # Imported at the first chat: a dashboard that only looks does not pay for it.
+        from kagent_tui.screens.chats import Chats
+
+        if self._chats is None:
+            self._chats = Chats(self, self.workspace)
+        await self._chats.talk(cluster, ref)
 
     @on(ReaderScreen.Followed)
     def _followed(self, event: ReaderScreen.Followed) -> None:

@@ -339,6 +339,7 @@ class ChatPane(Vertical):
         if self.conversation is None or self._turn is None:
             return
         self._stopping = True
+        self.post_message(self.Say(""))
         self._refresh_status()
         try:
             outcome = await self.conversation.cancel()

@@ -92,6 +92,8 @@ class DecisionBar(Vertical, can_focus=True):
             self.focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("approve_all", "reject_all") and len(self._calls) < 2:
+            return False
         if action in ("approve", "reject", "approve_all", "reject_all"):
             return self._call is not None and not self._rejecting
         return True
