@@ -14,17 +14,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kagent_localcluster.apiserver import views
-from kagent_localcluster.apiserver.jsonvalue import dig
+from kagent_localcluster.apiserver.jsonvalue import dig, list_at, object_at, objects_at
 from kagent_localcluster.apiserver.kinds import Kind, Registry
 from kagent_localcluster.apiserver.meta import now
+from kagent_localcluster.apiserver.refusals import conflict, not_found
 from kagent_localcluster.apiserver.storage import Locator, Record, Storage, StoredChange
-from kagent_localcluster.apiserver.writing import CRD_KEY, not_found
-from kagent_localcluster.errors import ApiError, Conflict, Forbidden
+from kagent_localcluster.apiserver.writing import CRD_KEY
+from kagent_localcluster.errors import ApiError, Forbidden
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["DeleteOptions", "Deleted", "Deleter"]
+__all__ = ["PROPAGATIONS", "DeleteOptions", "Deleted", "Deleter"]
 
-Propagation = Literal["Background", "Foreground", "Orphan"]
+Propagation = Literal["", "Background", "Foreground", "Orphan"]
+PROPAGATIONS: dict[str, Propagation] = {
+    "": "",
+    "Background": "Background",
+    "Foreground": "Foreground",
+    "Orphan": "Orphan",
+}
 
 _FOREGROUND = "foregroundDeletion"
 _ORPHAN = "orphan"
@@ -36,7 +43,7 @@ _PROTECTED_NAMESPACES = frozenset({"default", "kube-system", "kube-public"})
 class DeleteOptions:
     """What a deletion asked for; ``grace_seconds`` None is the Pod's own period, "" propagation the kind's default."""
 
-    propagation: Propagation | Literal[""] = ""
+    propagation: Propagation = ""
     uid: str = ""
     resource_version: str = ""
     grace_seconds: int | None = None
@@ -99,7 +106,7 @@ class Deleter:
         if finalizers:
             metadata["finalizers"] = finalizers
         if kind.storage_key == "/namespaces":
-            obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
+            obj["status"] = {**object_at(obj, "status"), "phase": "Terminating"}
         if kind.storage_key == CRD_KEY:
             _set_terminating(obj)
         if not dry_run:
@@ -121,7 +128,7 @@ class Deleter:
 
     def resume(self) -> None:
         """Take up what a former process left unfinished: orphans, ending namespaces, CRDs and foreground deletions."""
-        for key in self._storage.keys():
+        for key in self._storage.used_keys():
             for record in self._storage.list(key):
                 if b'"deletionTimestamp"' in record.body or b'"ownerReferences"' in record.body:
                     self._follow_up(key, record)
@@ -141,9 +148,9 @@ class Deleter:
             self._later(lambda: self._advance_owners(owners))
         if record.namespace:
             self._later(lambda: self._advance_namespace(record.namespace))
-        if kind := self._kind_of(change.key):
-            if kind.crd:
-                self._later(lambda: self._advance_crd(kind.crd))
+        kind = self._kind_of(change.key)
+        if kind is not None and (crd := kind.crd):
+            self._later(lambda: self._advance_crd(crd))
         if change.key == CRD_KEY:
             self._registry.replace_crd(record.name, ())
 
@@ -153,7 +160,7 @@ class Deleter:
         if metadata.get("ownerReferences"):
             self._later(lambda: self._collect(where))
         if metadata.get("deletionTimestamp"):
-            finalizers = metadata.get("finalizers") or ()
+            finalizers = list_at(metadata, "finalizers")
             if key == "/namespaces":
                 self._later(lambda: self._end_namespace(record.name))
             if _CRD_CLEANUP in finalizers:
@@ -256,7 +263,7 @@ class Deleter:
 
     def _drop_finalizers(self, where: Locator, obj: JsonObject, names: set[str]) -> None:
         metadata = obj["metadata"]
-        kept = [name for name in metadata.get("finalizers") or () if name not in names]
+        kept = [name for name in list_at(metadata, "finalizers") if name not in names]
         if kept or metadata.get("deletionGracePeriodSeconds"):
             metadata["finalizers"] = kept
             self._storage.put(where.key, obj)
@@ -264,7 +271,7 @@ class Deleter:
             self._storage.delete(*where)
 
     def _end_namespace(self, name: str) -> None:
-        for key in self._storage.keys():
+        for key in self._storage.used_keys():
             for record in self._storage.list(key, name):
                 self._delete_at(Locator(key, record.namespace, record.name), DeleteOptions(propagation="Background"))
         self._advance_namespace(name)
@@ -275,7 +282,7 @@ class Deleter:
             return
         obj = record.load()
         if not obj["metadata"].get("deletionTimestamp") or any(
-            self._storage.list(key, name) for key in self._storage.keys() if key != "/namespaces"
+            self._storage.list(key, name) for key in self._storage.used_keys() if key != "/namespaces"
         ):
             return
         if obj["metadata"].get("finalizers"):
@@ -309,16 +316,16 @@ def _check_preconditions(kind: Kind, obj: JsonObject, options: DeleteOptions) ->
         (options.resource_version, metadata["resourceVersion"], "ResourceVersion"),
     ):
         if wanted and wanted != found:
-            raise Conflict(
-                f'Operation cannot be fulfilled on {kind.qualified} "{metadata["name"]}": the {word} in the precondition '
-                f"({wanted}) does not match the {word} in record ({found}). The object might have been deleted and then "
-                "recreated",
-                kind=kind.plural, name=metadata["name"], group=kind.group,
-            )  # fmt: skip
+            raise conflict(
+                kind,
+                metadata["name"],
+                f"the {word} in the precondition ({wanted}) does not match the {word} in record ({found}). The object "
+                "might have been deleted and then recreated",
+            )
 
 
 def _finalizers_for(kind: Kind, obj: JsonObject, propagation: str) -> list[str]:
-    finalizers: list[str] = list(obj["metadata"].get("finalizers") or ())
+    finalizers: list[str] = list(list_at(obj["metadata"], "finalizers"))
     if propagation in ("Foreground", "Orphan"):
         wanted = _FOREGROUND if propagation == "Foreground" else _ORPHAN
         finalizers = [name for name in finalizers if name not in (_FOREGROUND, _ORPHAN)] + [wanted]
@@ -344,7 +351,7 @@ def _grace_seconds(kind: Kind, obj: JsonObject, asked: int | None) -> int:
 
 def _set_terminating(crd: JsonObject) -> None:
     status = crd.setdefault("status", {})
-    conditions = [item for item in status.get("conditions") or () if item["type"] != "Terminating"]
+    conditions = [item for item in objects_at(status, "conditions") if item["type"] != "Terminating"]
     conditions.append({
         "type": "Terminating", "status": "True", "lastTransitionTime": now(),
         "reason": "InstanceDeletionInProgress", "message": "CustomResource deletion is in progress",

@@ -1,4 +1,7 @@
-"""The simple JSON paths of printer columns, scale and selectable fields (``.status.conditions[?(@.type=="Ready")].status``)."""
+"""The simple JSON paths of printer columns, scale and selectable fields.
+
+For instance ``.status.conditions[?(@.type=="Ready")].status``.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard
 
-__all__ = ["at", "dig", "is_array", "is_object"]
+__all__ = ["at", "dig", "is_array", "is_object", "list_at", "object_at", "objects_at"]
 
 
 def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
@@ -25,3 +25,20 @@ def dig(value: Any, *keys: str) -> Any:
     for key in keys:
         value = at(value, key)
     return value
+
+
+def object_at(value: Any, *keys: str) -> dict[str, Any]:
+    """Return the object at a path of names, an empty one where there is none."""
+    found = dig(value, *keys)
+    return found if is_object(found) else {}
+
+
+def list_at(value: Any, *keys: str) -> list[Any]:
+    """Return the list at a path of names, an empty one where there is none."""
+    found = dig(value, *keys)
+    return found if is_array(found) else []
+
+
+def objects_at(value: Any, *keys: str) -> list[dict[str, Any]]:
+    """Return the objects in the list at a path of names."""
+    return [item for item in list_at(value, *keys) if is_object(item)]

@@ -12,7 +12,7 @@ import orjson
 
 from kagent_localcluster.apiserver.builtin import load_data
 from kagent_localcluster.apiserver.builtin.definitions import OBJECT_META, definition_name, raw_definitions
-from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
+from kagent_localcluster.apiserver.jsonvalue import is_object, object_at
 from kagent_localcluster.apiserver.kinds import Kind, Registry
 from kagent_localcluster.errors import NotFound
 from kagent_localcluster.seams import JsonObject
@@ -28,11 +28,11 @@ _LIST_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
 _PATCH_TYPES = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
 
 # kubectl looks for fieldValidation on PATCH before it trusts the server with validation.
-_WRITE_PARAMETERS = [
+_WRITE_PARAMETERS: list[JsonObject] = [
     {"name": name, "in": "query", "schema": {"type": kind, "uniqueItems": True}}
     for name, kind in (("dryRun", "string"), ("fieldManager", "string"), ("fieldValidation", "string"))
 ]
-_FORCE = {"name": "force", "in": "query", "schema": {"type": "boolean", "uniqueItems": True}}
+_FORCE: JsonObject = {"name": "force", "in": "query", "schema": {"type": "boolean", "uniqueItems": True}}
 
 
 class OpenApi:
@@ -96,7 +96,8 @@ class OpenApi:
         paths: JsonObject = {}
         for kind in self._registry:
             name = schemas.add_kind(kind)
-            base = f"/{_path_of(kind.group, kind.version)}{'/namespaces/{namespace}' if kind.namespaced else ''}/{kind.plural}"
+            place = "/namespaces/{namespace}" if kind.namespaced else ""
+            base = f"/{_path_of(kind.group, kind.version)}{place}/{kind.plural}"
             for verb, action in (("get", "get"), ("put", "put"), ("patch", "patch"), ("delete", "delete")):
                 if not kind.stored:
                     continue
@@ -146,7 +147,7 @@ class _Schemas:
         properties = {
             "apiVersion": {"type": "string", "description": "The version of the schema this object is written in."},
             "kind": {"type": "string", "description": "The kind of this object."},
-            **(raw.get("properties") or {}),
+            **object_at(raw, "properties"),
             "metadata": {"allOf": [{"$ref": self._prefix + OBJECT_META}], "description": "Standard object's metadata."},
         }
         self.add(OBJECT_META)
@@ -180,28 +181,29 @@ class _Schemas:
         schema: JsonObject = self._linked(raw)
         if text := texts.get(""):
             schema["description"] = text
-        for key, value in (schema.get("properties") or {}).items():
+        for key, value in object_at(schema, "properties").items():
             if text := texts.get(key):
                 value["description"] = text
         return schema
 
-    def _linked(self, raw: Any) -> Any:
-        """Return a copy with references written out in this document's way."""
-        if is_array(raw):
-            return [self._linked(item) for item in raw]
-        if not is_object(raw):
-            return raw
+    def _linked(self, raw: JsonObject) -> JsonObject:
+        """Return a copy of a schema with references written out in this document's way."""
         schema: JsonObject = {}
         for key, value in raw.items():
-            if key == "$ref" and isinstance(value, str):
-                self.add(value)
-                schema["allOf"] = [{"$ref": self._prefix + value}]
-            elif key == "x-kubernetes-int-or-string":
-                schema.update({"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"})
-            elif key == "x-kubernetes-preserve-unknown-fields":
-                schema.setdefault("type", "object")
-            else:
-                schema[key] = self._linked(value)
+            match key:
+                case "$ref":
+                    self.add(value)
+                    schema["allOf"] = [{"$ref": self._prefix + value}]
+                case "x-kubernetes-int-or-string":
+                    schema.update({"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"})
+                case "x-kubernetes-preserve-unknown-fields":
+                    schema.setdefault("type", "object")
+                case "properties":
+                    schema[key] = {name: self._linked(below) for name, below in value.items()}
+                case "items" | "additionalProperties":
+                    schema[key] = self._linked(value) if is_object(value) else value
+                case _:
+                    schema[key] = value
         if raw.get("format") == "quantity":
             schema["format"] = "quantity"
         return schema

@@ -19,10 +19,10 @@ import orjson
 
 from kagent_localcluster.apiserver import views
 from kagent_localcluster.apiserver.kinds import Kind
+from kagent_localcluster.apiserver.refusals import not_found
 from kagent_localcluster.apiserver.selectors import Predicate
 from kagent_localcluster.apiserver.storage import Record, Storage
 from kagent_localcluster.apiserver.watchlog import Change, WatchLog
-from kagent_localcluster.apiserver.writing import not_found
 from kagent_localcluster.errors import BadRequest, Expired
 from kagent_localcluster.seams import JsonObject
 
@@ -213,9 +213,11 @@ class Reader:
                     yield batch
                     continue
                 now = time.monotonic()
-                if watch.bookmarks and now >= min(next_mark, end):
+                if now >= min(next_mark, end):
+                    # Moved on for watchers without bookmarks too: a mark in the past would make the wait below spin.
                     next_mark = now + _BOOKMARK_SECONDS
-                    yield [self._bookmark(kind, {})]
+                    if watch.bookmarks:
+                        yield [self._bookmark(kind, {})]
                 if now >= end:
                     return
                 # Cleared before the log is read again, so that no change is slept through.
@@ -278,7 +280,5 @@ def parse_version(text: str) -> int:
     if not text:
         return 0
     if not text.isdecimal():
-        raise BadRequest(
-            f'Invalid value: "{text}": resourceVersion: strconv.ParseUint: parsing "{text}": invalid syntax'
-        )
+        raise BadRequest(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: invalid syntax')
     return int(text)

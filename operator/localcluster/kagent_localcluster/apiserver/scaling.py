@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 
 from kagent_localcluster.apiserver.jsonpath import find_first, set_value
-from kagent_localcluster.apiserver.jsonvalue import dig, is_object
+from kagent_localcluster.apiserver.jsonvalue import dig, is_object, object_at, objects_at
 from kagent_localcluster.apiserver.kinds import Kind
-from kagent_localcluster.errors import BadRequest, Conflict
+from kagent_localcluster.apiserver.refusals import modified
+from kagent_localcluster.errors import BadRequest
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["read_scale", "selector_text", "write_scale"]
@@ -49,13 +50,7 @@ def write_scale(kind: Kind, obj: JsonObject, scale: JsonObject) -> JsonObject:
         raise BadRequest(f"spec.replicas: Invalid value: {replicas}: must be greater than or equal to 0")
     version = dig(scale, "metadata", "resourceVersion")
     if version and version != obj["metadata"]["resourceVersion"]:
-        raise Conflict(
-            f'Operation cannot be fulfilled on {kind.qualified} "{obj["metadata"]["name"]}": the object has been modified; '
-            "please apply your changes to the latest version and try again",
-            kind=kind.plural,
-            name=obj["metadata"]["name"],
-            group=kind.group,
-        )
+        raise modified(kind, obj["metadata"]["name"])
     changed = copy.deepcopy(obj)
     set_value(changed, kind.scale.spec_replicas, replicas)
     return changed
@@ -63,8 +58,8 @@ def write_scale(kind: Kind, obj: JsonObject, scale: JsonObject) -> JsonObject:
 
 def selector_text(selector: JsonObject) -> str:
     """Return a metav1.LabelSelector as text."""
-    parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
-    for item in selector.get("matchExpressions") or ():
+    parts = [f"{key}={value}" for key, value in sorted(object_at(selector, "matchLabels").items())]
+    for item in objects_at(selector, "matchExpressions"):
         values = f"({','.join(item.get('values') or ())})"
         operator = item.get("operator")
         if operator in ("In", "NotIn"):

@@ -73,7 +73,7 @@ class ApiServer:
         tokens = TokenIssuer(self.material, self._storage)
         authenticator = Authenticator(self.material.admin_token, tokens, authorizer)
         self._reviewer = Reviewer(self._storage, authenticator, authorizer, tokens)
-        self._gate = ProxyGate()
+        self._gate = ProxyGate(reader)
         self.objects: Objects = LocalObjects(self._registry, self._storage, reader, writer, self._deleter)
         self._app = WebApp(
             registry=self._registry,

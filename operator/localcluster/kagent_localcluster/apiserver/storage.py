@@ -141,7 +141,7 @@ class Storage:
     def count(self, key: str) -> int:
         return len(self._records.get(key, ()))
 
-    def keys(self) -> list[str]:
+    def used_keys(self) -> list[str]:
         """Return the keys that hold objects."""
         return [key for key, records in self._records.items() if records]
 

@@ -66,8 +66,12 @@ class TableWriter:
         else:
             rows = [self._row(obj)]
         return {
-            "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": columns, "rows": rows,
-        }  # fmt: skip
+            "kind": "Table",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": metadata,
+            "columnDefinitions": columns,
+            "rows": rows,
+        }
 
     def _definitions(self) -> list[_Definition]:
         if not self._kind.crd:

@@ -11,17 +11,18 @@ from typing import Any
 
 from kagent_localcluster.apiserver.builtin.defaults import set_builtin_defaults
 from kagent_localcluster.apiserver.builtin.strategies import validate_builtin
-from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
+from kagent_localcluster.apiserver.jsonvalue import dig, is_array, is_object
 from kagent_localcluster.apiserver.kinds import Kind
 from kagent_localcluster.apiserver.meta import check_metadata, name_problem
+from kagent_localcluster.apiserver.refusals import invalid
 from kagent_localcluster.apiserver.schema.celrules import check_rules
 from kagent_localcluster.apiserver.schema.node import Node
 from kagent_localcluster.apiserver.schema.shaping import drop_nulls, prune, set_defaults
 from kagent_localcluster.apiserver.schema.validation import validate
-from kagent_localcluster.errors import BadRequest, Cause, Invalid
+from kagent_localcluster.errors import BadRequest, Cause
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["decode_fields", "invalid", "judge", "shape"]
+__all__ = ["decode_fields", "judge", "shape"]
 
 _UNCHECKED = Cause(
     "<nil>",
@@ -42,7 +43,8 @@ def decode_fields(kind: Kind, obj: JsonObject, validation: str) -> list[str]:
     if validation == "Strict":
         listed = ", ".join(f'unknown field "{path}"' for path in unknown)
         raise BadRequest(
-            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: {listed}'
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: '
+            f"{listed}"
         )
     return [f'unknown field "{path}"' for path in unknown]
 
@@ -80,7 +82,7 @@ def _unquoted(message: str) -> str:
 def _fill_zero_values(node: Node, value: JsonObject) -> None:
     """Give the required fields of a status the zero values Go structs would have."""
     for key in node.raw.get("required", ()):
-        kind = (node.property_names.get(key) or {}).get("type")
+        kind = dig(node.property_names, key, "type")
         if key not in value and kind in ("string", "boolean", "integer"):
             value[key] = {"string": "", "boolean": False, "integer": 0}[kind]
     for key, item in value.items():
@@ -115,19 +117,6 @@ def judge(kind: Kind, new: JsonObject, old: JsonObject | None) -> None:
         causes.append(_UNCHECKED)
     if causes:
         raise invalid(kind, new["metadata"]["name"], causes)
-
-
-def invalid(kind: Kind, name: str, causes: list[Cause]) -> Invalid:
-    """Return the 422 answer for the faults."""
-    listed = ", ".join(f"{cause.field}: {cause.message}" for cause in causes)
-    text = f"[{listed}]" if len(causes) > 1 else listed
-    return Invalid(
-        f'{kind.qualified_kind} "{name}" is invalid: {text}',
-        kind=kind.kind,
-        name=name,
-        group=kind.group,
-        causes=tuple(causes),
-    )
 
 
 @lru_cache(maxsize=256)

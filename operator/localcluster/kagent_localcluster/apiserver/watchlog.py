@@ -10,8 +10,6 @@ import asyncio
 from collections import deque
 from typing import Literal
 
-import orjson
-
 from kagent_localcluster.apiserver.storage import Record, StoredChange
 from kagent_localcluster.seams import JsonObject
 
@@ -38,14 +36,14 @@ class Change:
     def new_object(self) -> JsonObject:
         """Return the parsed object; shared, never to be changed."""
         if self._new_object is None:
-            self._new_object = orjson.loads(self.new.body)
+            self._new_object = self.new.load()
         return self._new_object
 
     @property
     def old_object(self) -> JsonObject | None:
         """Return the parsed former object; shared, never to be changed."""
         if self._old_object is None and self.old is not None:
-            self._old_object = orjson.loads(self.old.body)
+            self._old_object = self.old.load()
         return self._old_object
 
 

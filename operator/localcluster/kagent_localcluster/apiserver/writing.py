@@ -20,12 +20,13 @@ from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
 from kagent_localcluster.apiserver.kinds import Kind
 from kagent_localcluster.apiserver.meta import generate_name, new_uid, now
 from kagent_localcluster.apiserver.patching.managed import Manager, apply_config, read_entries, track_update
+from kagent_localcluster.apiserver.refusals import conflict, invalid, modified, not_found
 from kagent_localcluster.apiserver.storage import Record, Storage
-from kagent_localcluster.apiserver.validating import decode_fields, invalid, judge, shape
-from kagent_localcluster.errors import AlreadyExists, BadRequest, Cause, Conflict, Forbidden, NotFound
+from kagent_localcluster.apiserver.validating import decode_fields, judge, shape
+from kagent_localcluster.errors import AlreadyExists, BadRequest, Cause, Forbidden, NotFound
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["WriteOptions", "Writer", "Written", "not_found"]
+__all__ = ["WriteOptions", "Writer", "Written"]
 
 CRD_KEY = "apiextensions.k8s.io/customresourcedefinitions"
 
@@ -61,10 +62,6 @@ class Written(NamedTuple):
     obj: JsonObject
     created: bool = False
     warnings: tuple[str, ...] = ()
-
-
-def not_found(kind: Kind, name: str) -> NotFound:
-    return NotFound(f'{kind.qualified} "{name}" not found', kind=kind.plural, name=name, group=kind.group)
 
 
 class Writer:
@@ -210,11 +207,12 @@ class Writer:
         if record is None:
             raise NotFound(f'namespaces "{namespace}" not found', kind="namespaces", name=namespace)
         if b'"deletionTimestamp"' in record.body and record.load()["metadata"].get("deletionTimestamp"):
+            cause = Cause("metadata.namespace", f"namespace {namespace} is being terminated", "NamespaceTerminating")
             message = f"unable to create new content in namespace {namespace} because it is being terminated"
             raise Forbidden(
                 f"{kind.qualified} is forbidden: {message}",
                 kind=kind.plural, group=kind.group,
-                causes=(Cause("metadata.namespace", f"namespace {namespace} is being terminated", "NamespaceTerminating"),),
+                causes=(cause,),
             )  # fmt: skip
 
     def _refuse_escalation(self, kind: Kind, new: JsonObject, old: JsonObject | None, options: WriteOptions) -> None:
@@ -234,11 +232,11 @@ class Writer:
         name = old["metadata"]["name"]
         _check_version(kind, name, new["metadata"].get("resourceVersion"), old)
         if (uid := new["metadata"].get("uid")) and uid != old["metadata"]["uid"]:
-            raise Conflict(
-                f'Operation cannot be fulfilled on {kind.qualified} "{name}": Precondition failed: UID in precondition: '
-                f"{uid}, UID in object meta: {old['metadata']['uid']}",
-                kind=kind.plural, name=name, group=kind.group,
-            )  # fmt: skip
+            raise conflict(
+                kind,
+                name,
+                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}",
+            )
         new = _carry_over(kind, old, new, options.subresource)
         shape(kind, new)
         if not kind.crd:
@@ -276,14 +274,15 @@ class Writer:
 
 
 def _envelope(kind: Kind, namespace: str, body: JsonObject) -> JsonObject:
-    """Return a copy with apiVersion, kind, metadata and namespace filled from the URL, which they must not contradict."""
+    """Return a copy with type and namespace filled in from the URL, which the body must not contradict."""
     obj = copy.deepcopy(body)
     given = (obj.setdefault("apiVersion", kind.api_version), obj.setdefault("kind", kind.kind))
     # Empty strings come from Go clients that leave the type out.
     obj["apiVersion"], obj["kind"] = given[0] or kind.api_version, given[1] or kind.kind
     if (obj["apiVersion"], obj["kind"]) != (kind.api_version, kind.kind):
+        found = obj["apiVersion"]
         raise BadRequest(
-            f"the API version in the data ({obj['apiVersion']}) does not match the expected API version ({kind.api_version})"
+            f"the API version in the data ({found}) does not match the expected API version ({kind.api_version})"
             if obj["kind"] == kind.kind
             else f'no kind "{obj["kind"]}" is registered here: this resource holds {kind.kind} of {kind.api_version}'
         )
@@ -296,8 +295,8 @@ def _envelope(kind: Kind, namespace: str, body: JsonObject) -> JsonObject:
         values: Any = metadata.get(field)
         if values is not None and not (is_object(values) and all(isinstance(value, str) for value in values.values())):
             raise BadRequest(
-                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: json: cannot unmarshal a value '
-                f"that is no string into Go struct field ObjectMeta.metadata.{field} of type string"
+                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: json: cannot unmarshal a '
+                f"value that is no string into Go struct field ObjectMeta.metadata.{field} of type string"
             )
     for field in ("labels", "annotations", "finalizers", "ownerReferences"):
         if field in metadata and not metadata[field]:
@@ -313,11 +312,7 @@ def _envelope(kind: Kind, namespace: str, body: JsonObject) -> JsonObject:
 
 def _check_version(kind: Kind, name: str, version: str | None, live: JsonObject) -> None:
     if version and version != live["metadata"].get("resourceVersion"):
-        raise Conflict(
-            f'Operation cannot be fulfilled on {kind.qualified} "{name}": the object has been modified; please apply your '
-            "changes to the latest version and try again",
-            kind=kind.plural, name=name, group=kind.group,
-        )  # fmt: skip
+        raise modified(kind, name)
 
 
 def _carry_over(kind: Kind, old: JsonObject, new: JsonObject, subresource: str) -> JsonObject:
@@ -342,17 +337,9 @@ def _carry_over(kind: Kind, old: JsonObject, new: JsonObject, subresource: str) 
             metadata[field] = former[field]
     if former.get("deletionTimestamp") and (added := _added_finalizers(metadata, former)):
         shown = ", ".join(added)
-        raise invalid(
-            kind,
-            metadata["name"],
-            [
-                Cause(
-                    "metadata.finalizers",
-                    f"Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers {shown}",
-                    "FieldValueForbidden",
-                )
-            ],
-        )
+        message = f"no new finalizers can be added if the object is being deleted, found new finalizers {shown}"
+        cause = Cause("metadata.finalizers", f"Forbidden: {message}", "FieldValueForbidden")
+        raise invalid(kind, metadata["name"], [cause])
     if "status" in kind.subresources:
         new.pop("status", None)
         if "status" in old:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kagent_localcluster.apiserver.auth.rbac import Attributes, Authorizer, Rule, parse_rule
 from kagent_localcluster.apiserver.auth.users import User
-from kagent_localcluster.apiserver.jsonvalue import dig
+from kagent_localcluster.apiserver.jsonvalue import dig, objects_at
 from kagent_localcluster.apiserver.storage import Storage
 from kagent_localcluster.errors import Forbidden
 from kagent_localcluster.seams import JsonObject
@@ -31,7 +31,7 @@ def refuse_escalation(
         if old is not None and new.get("rules") == old.get("rules"):
             return
         asked = Attributes("escalate", RBAC_GROUP, plural, "", namespace, name)
-        wanted = [parse_rule(rule) for rule in new.get("rules") or ()]
+        wanted = [parse_rule(rule) for rule in objects_at(new, "rules")]
     else:
         role_kind, role_name = dig(new, "roleRef", "kind"), str(dig(new, "roleRef", "name") or "")
         plural = "roles" if role_kind == "Role" else "clusterroles"
@@ -41,8 +41,8 @@ def refuse_escalation(
         wanted: list[Rule] = list(authorizer.role_rules(record.load())) if record else []
     if not authorizer.allows(user, asked) and not authorizer.covers(user, namespace, wanted):
         raise Forbidden(
-            f'{plural}.{RBAC_GROUP} "{asked.name}" is forbidden: user "{user.name}" (groups={list(user.groups)}) is attempting '
-            "to grant RBAC permissions not currently held",
+            f'{plural}.{RBAC_GROUP} "{asked.name}" is forbidden: user "{user.name}" (groups={list(user.groups)}) is '
+            "attempting to grant RBAC permissions not currently held",
             kind=plural,
             name=asked.name,
             group=RBAC_GROUP,

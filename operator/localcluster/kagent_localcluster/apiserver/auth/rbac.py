@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kagent_localcluster.apiserver.auth.users import User
-from kagent_localcluster.apiserver.jsonvalue import dig
+from kagent_localcluster.apiserver.jsonvalue import list_at, object_at, objects_at
 from kagent_localcluster.apiserver.selectors import selector_matches
 from kagent_localcluster.apiserver.storage import Record, Storage, StoredChange
 from kagent_localcluster.errors import Forbidden
@@ -131,8 +131,8 @@ class Authorizer:
         qualified = f"{asked.resource}.{asked.group}" if asked.group else asked.resource
         shown = f'{qualified} "{asked.name}"' if asked.name else qualified
         raise Forbidden(
-            f'{shown} is forbidden: User "{user.name}" cannot {asked.verb} resource "{asked.full_resource}" in API group '
-            f'"{asked.group}"{where}',
+            f'{shown} is forbidden: User "{user.name}" cannot {asked.verb} resource "{asked.full_resource}" in API '
+            f'group "{asked.group}"{where}',
             kind=asked.resource,
             name=asked.name,
             group=asked.group,
@@ -172,13 +172,13 @@ class Authorizer:
 
     def role_rules(self, role: JsonObject) -> Iterator[Rule]:
         """Yield a role's rules, aggregated ones too."""
-        for rule in role.get("rules") or ():
+        for rule in objects_at(role, "rules"):
             yield parse_rule(rule)
-        selectors = dig(role, "aggregationRule", "clusterRoleSelectors") or ()
+        selectors = objects_at(role, "aggregationRule", "clusterRoleSelectors")
         if selectors:
             for record in self._storage.list(f"{_GROUP}/clusterroles"):
                 other = record.load()
-                labels = other["metadata"].get("labels") or {}
+                labels = object_at(other["metadata"], "labels")
                 if record.name != role["metadata"]["name"] and any(
                     selector_matches(item, labels) for item in selectors
                 ):
@@ -188,11 +188,11 @@ class Authorizer:
 def parse_rule(rule: JsonObject) -> Rule:
     """Return a PolicyRule object as a Rule."""
     return Rule(
-        frozenset(rule.get("verbs") or ()),
-        frozenset(rule.get("apiGroups") or ()),
-        frozenset(rule.get("resources") or ()),
-        frozenset(rule.get("resourceNames") or ()),
-        tuple(rule.get("nonResourceURLs") or ()),
+        frozenset(list_at(rule, "verbs")),
+        frozenset(list_at(rule, "apiGroups")),
+        frozenset(list_at(rule, "resources")),
+        frozenset(list_at(rule, "resourceNames")),
+        tuple(list_at(rule, "nonResourceURLs")),
     )
 
 
@@ -209,5 +209,5 @@ def _parts(rule: Rule) -> Iterator[Attributes]:
 
 def _binding(record: Record) -> _Binding:
     obj = record.load()
-    role: JsonObject = obj.get("roleRef") or {}
-    return _Binding(record.namespace, tuple(obj.get("subjects") or ()), role.get("kind", ""), role.get("name", ""))
+    role: JsonObject = object_at(obj, "roleRef")
+    return _Binding(record.namespace, tuple(objects_at(obj, "subjects")), role.get("kind", ""), role.get("name", ""))

@@ -8,7 +8,7 @@ from kagent_localcluster.apiserver.auth.authentication import Authenticator
 from kagent_localcluster.apiserver.auth.rbac import Attributes, Authorizer
 from kagent_localcluster.apiserver.auth.tokens import ISSUER, TokenIssuer
 from kagent_localcluster.apiserver.auth.users import User
-from kagent_localcluster.apiserver.jsonvalue import is_object
+from kagent_localcluster.apiserver.jsonvalue import is_object, list_at, object_at
 from kagent_localcluster.apiserver.kinds import Kind
 from kagent_localcluster.apiserver.meta import now
 from kagent_localcluster.apiserver.storage import Storage
@@ -42,10 +42,9 @@ class Reviewer:
             MethodNotAllowed: the kind is no review.
         """
         obj: JsonObject = {**body, "apiVersion": kind.api_version, "kind": kind.kind}
-        metadata = obj.setdefault("metadata", {}) or {}
+        metadata = object_at(obj, "metadata")
         obj["metadata"] = {**metadata, "creationTimestamp": metadata.get("creationTimestamp") or now()}
-        spec = obj.get("spec")
-        spec = spec if is_object(spec) else {}
+        spec = object_at(obj, "spec")
         match kind.kind:
             case "SelfSubjectReview":
                 obj["status"] = {"userInfo": user.info()}
@@ -65,7 +64,7 @@ class Reviewer:
         token = spec.get("token", "")
         if not token:
             raise Invalid("TokenReview: spec.token: Required value")
-        audiences = tuple(spec.get("audiences") or ())
+        audiences = tuple(list_at(spec, "audiences"))
         if not audiences and (user := self._authenticator.user_of(token)) is not None:
             return {"authenticated": True, "user": user.info(), "audiences": [ISSUER]}
         found = self._tokens.check(token, audiences) if audiences else None
@@ -78,9 +77,9 @@ class Reviewer:
             raise Invalid(
                 'SubjectAccessReview: spec.user: Invalid value: "": at least one of user or group must be specified'
             )
-        if namespace and (spec.get("resourceAttributes") or {}).get("namespace") != namespace:
+        if namespace and object_at(spec, "resourceAttributes").get("namespace") != namespace:
             raise Invalid("LocalSubjectAccessReview: spec.resourceAttributes.namespace must match metadata.namespace")
-        return self._access(User(spec.get("user", ""), tuple(spec.get("groups") or ())), spec)
+        return self._access(User(spec.get("user", ""), tuple(list_at(spec, "groups"))), spec)
 
     def _access(self, user: User, spec: JsonObject) -> JsonObject:
         resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
@@ -101,7 +100,7 @@ class Reviewer:
             )
         if self._authorizer.allows(user, asked):
             return {"allowed": True, "reason": "RBAC: allowed by role" if not user.is_master else ""}
-        return {"allowed": False, "reason": "no role allows it"}
+        return {"allowed": False, "reason": ""}
 
     def _rules(self, user: User, namespace: str) -> JsonObject:
         if user.is_master:
@@ -125,12 +124,12 @@ class Reviewer:
             NotFound: the ServiceAccount, or the Pod or Secret the token should be bound to.
             BadRequest, Invalid: the request makes no sense.
         """
-        spec = body.get("spec")
-        spec = spec if is_object(spec) else {}
+        spec = object_at(body, "spec")
         seconds = spec.get("expirationSeconds") or _DEFAULT_SECONDS
         if not isinstance(seconds, int) or not _MIN_SECONDS <= seconds <= _MAX_SECONDS:
             raise Invalid(
-                f"TokenRequest: spec.expirationSeconds: Invalid value: {seconds}: may not specify a duration less than 10 minutes"
+                f"TokenRequest: spec.expirationSeconds: Invalid value: {seconds}: may not specify a duration less than "
+                "10 minutes"
             )
         reference = spec.get("boundObjectRef")
         bound: tuple[str, str, str] | None = None
@@ -142,7 +141,7 @@ class Reviewer:
             if record is None or reference.get("uid") not in (None, "", record.uid):
                 raise NotFound(f'{kind.lower()}s "{target}" not found', kind=f"{kind.lower()}s", name=target)
             bound = (kind, target, record.uid)
-        token, expires = self.mint(namespace, name, tuple(spec.get("audiences") or ()), seconds, bound)
+        token, expires = self.mint(namespace, name, tuple(list_at(spec, "audiences")), seconds, bound)
         end = datetime.datetime.fromtimestamp(expires, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return {
             "kind": "TokenRequest",

@@ -16,4 +16,6 @@ __all__ = ["load_data"]
 
 def load_data(name: str) -> Any:
     """Return the parsed data file; not cached, since most callers turn it into something smaller."""
-    return orjson.loads(gzip.decompress(files(__package__).joinpath("data", f"{name}.json.gz").read_bytes()))
+    return orjson.loads(
+        gzip.decompress(files("kagent_localcluster.apiserver.builtin").joinpath("data", f"{name}.json.gz").read_bytes())
+    )

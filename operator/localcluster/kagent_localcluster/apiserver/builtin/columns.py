@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from kagent_localcluster.apiserver.builtin.durations import age, short_duration
 from kagent_localcluster.apiserver.builtin.podstatus import pod_summary
-from kagent_localcluster.apiserver.jsonvalue import dig
+from kagent_localcluster.apiserver.jsonvalue import dig, list_at, object_at, objects_at
 from kagent_localcluster.apiserver.meta import parse_time
 from kagent_localcluster.apiserver.scaling import selector_text
 from kagent_localcluster.seams import JsonObject
@@ -46,20 +46,20 @@ def _path(*keys: str, default: Any = "<none>") -> Cell:
 
 
 def _count(*keys: str) -> Cell:
-    return lambda obj: len(dig(obj, *keys) or ())
+    return lambda obj: len(objects_at(obj, *keys))
 
 
 def _data(obj: JsonObject) -> int:
-    return len(obj.get("data") or ()) + len(obj.get("binaryData") or ())
+    return len(objects_at(obj, "data")) + len(objects_at(obj, "binaryData"))
 
 
 def _selector(obj: JsonObject) -> str:
-    return selector_text(dig(obj, "spec", "selector") or {}) or "<none>"
+    return selector_text(object_at(obj, "spec", "selector")) or "<none>"
 
 
 def _containers(field: str) -> Cell:
     def read(obj: JsonObject) -> str:
-        containers = dig(obj, "spec", "template", "spec", "containers") or ()
+        containers = objects_at(obj, "spec", "template", "spec", "containers")
         return ",".join(str(container.get(field, "")) for container in containers) or "<none>"
 
     return read
@@ -72,7 +72,7 @@ def _ready(obj: JsonObject) -> str:
 
 def _ports(obj: JsonObject) -> str:
     parts: list[str] = []
-    for port in dig(obj, "spec", "ports") or ():
+    for port in objects_at(obj, "spec", "ports"):
         node = f":{port['nodePort']}" if port.get("nodePort") else ""
         parts.append(f"{port.get('port')}{node}/{port.get('protocol', 'TCP')}")
     return ",".join(parts) or "<none>"
@@ -81,17 +81,17 @@ def _ports(obj: JsonObject) -> str:
 def _external(obj: JsonObject) -> str:
     if dig(obj, "spec", "type") == "ExternalName":
         return dig(obj, "spec", "externalName") or "<none>"
-    given = dig(obj, "spec", "externalIPs") or ()
+    given = list_at(obj, "spec", "externalIPs")
     return ",".join(given) or ("<pending>" if dig(obj, "spec", "type") == "LoadBalancer" else "<none>")
 
 
 def _service_selector(obj: JsonObject) -> str:
-    selector: dict[str, str] = dig(obj, "spec", "selector") or {}
+    selector: dict[str, str] = object_at(obj, "spec", "selector")
     return ",".join(f"{key}={value}" for key, value in sorted(selector.items())) or "<none>"
 
 
 def _job_status(obj: JsonObject) -> str:
-    held = {item["type"] for item in dig(obj, "status", "conditions") or () if item.get("status") == "True"}
+    held = {item["type"] for item in objects_at(obj, "status", "conditions") if item.get("status") == "True"}
     for condition, word in (
         ("Complete", "Complete"),
         ("Failed", "Failed"),
@@ -121,20 +121,20 @@ def _job_duration(obj: JsonObject) -> str:
 
 
 def _node_status(obj: JsonObject) -> str:
-    ready = next((item for item in dig(obj, "status", "conditions") or () if item.get("type") == "Ready"), None)
+    ready = next((item for item in objects_at(obj, "status", "conditions") if item.get("type") == "Ready"), None)
     word = "Unknown" if ready is None else "Ready" if ready.get("status") == "True" else "NotReady"
     return f"{word},SchedulingDisabled" if dig(obj, "spec", "unschedulable") else word
 
 
 def _node_roles(obj: JsonObject) -> str:
     prefix = "node-role.kubernetes.io/"
-    labels: dict[str, str] = obj["metadata"].get("labels") or {}
+    labels: dict[str, str] = object_at(obj["metadata"], "labels")
     return ",".join(sorted(key.removeprefix(prefix) for key in labels if key.startswith(prefix))) or "<none>"
 
 
 def _node_address(kind: str) -> Cell:
     def read(obj: JsonObject) -> str:
-        addresses = dig(obj, "status", "addresses") or ()
+        addresses = objects_at(obj, "status", "addresses")
         return next((item["address"] for item in addresses if item.get("type") == kind), "<none>")
 
     return read
@@ -146,7 +146,7 @@ def _event_seen(obj: JsonObject) -> str:
 
 
 def _event_object(obj: JsonObject) -> str:
-    target = obj.get("involvedObject") or obj.get("regarding") or {}
+    target = obj.get("involvedObject") or object_at(obj, "regarding")
     return f"{str(target.get('kind', '')).lower()}/{target.get('name', '')}"
 
 
@@ -160,7 +160,7 @@ def _role(obj: JsonObject) -> str:
 
 def _subjects(kind: str) -> Cell:
     def read(obj: JsonObject) -> str:
-        found = [item for item in obj.get("subjects") or () if item.get("kind") == kind]
+        found = [item for item in objects_at(obj, "subjects") if item.get("kind") == kind]
         names = [f"{item['namespace']}/{item['name']}" if item.get("namespace") else item["name"] for item in found]
         return ", ".join(names)
 
@@ -170,12 +170,46 @@ def _subjects(kind: str) -> Cell:
 def _endpoints(obj: JsonObject) -> str:
     found = [
         f"{address.get('ip')}:{port.get('port')}"
-        for subset in obj.get("subsets") or ()
-        for address in subset.get("addresses") or ()
-        for port in subset.get("ports") or ({},)
+        for subset in objects_at(obj, "subsets")
+        for address in objects_at(subset, "addresses")
+        for port in (objects_at(subset, "ports") or [{}])
     ]
     shown = ",".join(found[:3])
     return f"{shown} + {len(found) - 3} more..." if len(found) > 3 else shown or "<none>"
+
+
+def _event_first(obj: JsonObject) -> str:
+    return age(obj.get("firstTimestamp") or obj.get("deprecatedFirstTimestamp") or obj.get("eventTime"))
+
+
+def _event_count(obj: JsonObject) -> str:
+    return str(dig(obj, "series", "count") or obj.get("count") or obj.get("deprecatedCount") or 1)
+
+
+def _created_at(obj: JsonObject) -> Any:
+    return obj["metadata"].get("creationTimestamp")
+
+
+def _access_modes(obj: JsonObject) -> str:
+    return ",".join(list_at(obj, "spec", "accessModes"))
+
+
+def _suspended(obj: JsonObject) -> str:
+    return str(bool(dig(obj, "spec", "suspend")))
+
+
+def _last_schedule(obj: JsonObject) -> str:
+    last = dig(obj, "status", "lastScheduleTime")
+    return age(last) if last else "<none>"
+
+
+def _controller(obj: JsonObject) -> str:
+    for owner in objects_at(obj, "metadata", "ownerReferences"):
+        if owner.get("controller"):
+            group = str(owner.get("apiVersion", "")).rpartition("/")[0]
+            kind = str(owner.get("kind", "")).lower()
+            return f"{kind}.{group}/{owner.get('name')}" if group else f"{kind}/{owner.get('name')}"
+    return "<none>"
 
 
 def _pod(field: str) -> Cell:
@@ -209,11 +243,11 @@ _EVENT = (
     BuiltinColumn("Subobject", _path("involvedObject", "fieldPath", default=""), priority=1),
     BuiltinColumn("Source", _path("source", "component", default=""), priority=1),
     BuiltinColumn("Message", _event_text),
-    BuiltinColumn("First Seen", lambda obj: age(obj.get("firstTimestamp") or obj.get("eventTime")), priority=1),
-    BuiltinColumn("Count", lambda obj: str(dig(obj, "series", "count") or obj.get("count") or 1), priority=1),
+    BuiltinColumn("First Seen", _event_first, priority=1),
+    BuiltinColumn("Count", _event_count, priority=1),
     BuiltinColumn("Name", _name, priority=1),
 )
-_CREATED_AT = (_NAME, BuiltinColumn("Created At", lambda obj: obj["metadata"].get("creationTimestamp")))
+_CREATED_AT = (_NAME, BuiltinColumn("Created At", _created_at))
 
 _COLUMNS: dict[str, tuple[BuiltinColumn, ...]] = {
     "/pods": (
@@ -261,7 +295,7 @@ _COLUMNS: dict[str, tuple[BuiltinColumn, ...]] = {
         BuiltinColumn("Status", _path("status", "phase", default="Pending")),
         BuiltinColumn("Volume", _path("spec", "volumeName", default="")),
         BuiltinColumn("Capacity", _path("status", "capacity", "storage", default="")),
-        BuiltinColumn("Access Modes", lambda obj: ",".join(dig(obj, "spec", "accessModes") or ())),
+        BuiltinColumn("Access Modes", _access_modes),
         BuiltinColumn("StorageClass", _path("spec", "storageClassName", default="")),
         _AGE,
     ),
@@ -283,17 +317,7 @@ _COLUMNS: dict[str, tuple[BuiltinColumn, ...]] = {
     ),
     "apps/controllerrevisions": (
         _NAME,
-        BuiltinColumn(
-            "Controller",
-            lambda obj: next(
-                (
-                    f"{owner['kind'].lower()}.{owner['apiVersion'].partition('/')[0]}/{owner['name']}"
-                    for owner in obj["metadata"].get("ownerReferences") or ()
-                    if owner.get("controller")
-                ),
-                "<none>",
-            ),
-        ),
+        BuiltinColumn("Controller", _controller),
         BuiltinColumn("Revision", _path("revision", default=0), "integer"),
         _AGE,
     ),
@@ -309,11 +333,9 @@ _COLUMNS: dict[str, tuple[BuiltinColumn, ...]] = {
         _NAME,
         BuiltinColumn("Schedule", _path("spec", "schedule")),
         BuiltinColumn("Timezone", _path("spec", "timeZone")),
-        BuiltinColumn("Suspend", lambda obj: str(dig(obj, "spec", "suspend"))),
+        BuiltinColumn("Suspend", _suspended),
         BuiltinColumn("Active", _count("status", "active"), "integer"),
-        BuiltinColumn(
-            "Last Schedule", lambda obj: age(last) if (last := dig(obj, "status", "lastScheduleTime")) else "<none>"
-        ),
+        BuiltinColumn("Last Schedule", _last_schedule),
         _AGE,
     ),
     "coordination.k8s.io/leases": (_NAME, BuiltinColumn("Holder", _path("spec", "holderIdentity", default="")), _AGE),

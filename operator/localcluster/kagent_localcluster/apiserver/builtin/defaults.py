@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kagent_localcluster.apiserver.jsonvalue import dig, is_object
+from kagent_localcluster.apiserver.jsonvalue import dig, is_object, objects_at
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["set_builtin_defaults"]
@@ -47,7 +47,7 @@ def pod_spec(spec: JsonObject) -> None:
     for group in ("containers", "initContainers"):
         for container in spec.get(group) or ():
             _container(container)
-    for volume in spec.get("volumes") or ():
+    for volume in objects_at(spec, "volumes"):
         _volume(volume)
 
 
@@ -64,12 +64,12 @@ def _container(container: JsonObject) -> None:
         requests = resources.setdefault("requests", {})
         for name, amount in limits.items():
             requests.setdefault(name, amount)
-    for port in container.get("ports") or ():
+    for port in objects_at(container, "ports"):
         port.setdefault("protocol", "TCP")
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if is_object(probe := container.get(name)):
             _probe(probe)
-    for variable in container.get("env") or ():
+    for variable in objects_at(container, "env"):
         if is_object(field := dig(variable, "valueFrom", "fieldRef")):
             field.setdefault("apiVersion", "v1")
 
@@ -89,7 +89,7 @@ def _volume(volume: JsonObject) -> None:
     for name in ("secret", "configMap", "downwardAPI", "projected"):
         if is_object(source := volume.get(name)):
             source.setdefault("defaultMode", 0o644)
-    for source in dig(volume, "projected", "sources") or ():
+    for source in objects_at(volume, "projected", "sources"):
         if is_object(token := source.get("serviceAccountToken")):
             token.setdefault("expirationSeconds", 3600)
     if is_object(path := volume.get("hostPath")):
@@ -166,7 +166,7 @@ def _service(_obj: JsonObject, spec: JsonObject) -> None:
         spec.setdefault("allocateLoadBalancerNodePorts", True)
     if spec["sessionAffinity"] == "ClientIP":
         spec.setdefault("sessionAffinityConfig", {"clientIP": {"timeoutSeconds": 10_800}})
-    for port in spec.get("ports") or ():
+    for port in objects_at(spec, "ports"):
         port.setdefault("protocol", "TCP")
         if port.get("targetPort") in (None, 0, ""):
             port["targetPort"] = port.get("port")
@@ -186,7 +186,7 @@ def _volume_object(_obj: JsonObject, spec: JsonObject) -> None:
 
 
 def _binding(obj: JsonObject, _spec: JsonObject) -> None:
-    for subject in obj.get("subjects") or ():
+    for subject in objects_at(obj, "subjects"):
         if subject.get("kind") in ("User", "Group"):
             subject.setdefault("apiGroup", "rbac.authorization.k8s.io")
     if is_object(role := obj.get("roleRef")):
@@ -206,13 +206,13 @@ def _network_policy(_obj: JsonObject, spec: JsonObject) -> None:
 
 
 def _ingress(_obj: JsonObject, spec: JsonObject) -> None:
-    for rule in spec.get("rules") or ():
-        for path in dig(rule, "http", "paths") or ():
+    for rule in objects_at(spec, "rules"):
+        for path in objects_at(rule, "http", "paths"):
             path.setdefault("pathType", "ImplementationSpecific")
 
 
 def _endpoint_slice(obj: JsonObject, _spec: JsonObject) -> None:
-    for port in obj.get("ports") or ():
+    for port in objects_at(obj, "ports"):
         port.setdefault("name", "")
         port.setdefault("protocol", "TCP")
 

@@ -21,6 +21,8 @@ from typing import Any
 
 import yaml
 
+from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
+
 DATA = Path(__file__).parent / "data"
 
 # Group-versions served, and of each the resources; "*" is everything the release has. Kinds whose meaning lies in a
@@ -53,7 +55,7 @@ SUBRESOURCES = {
     "proxy",
     "portforward",
     "token",
-}  # of nodes, proxy is dropped: there is no kubelet to reach
+}
 
 ROLES = {
     "admin", "cluster-admin", "edit", "view", "system:aggregate-to-admin", "system:aggregate-to-edit",
@@ -128,9 +130,14 @@ def read_kinds(kubernetes: Path) -> list[dict[str, Any]]:
                 "group": group, "version": version, "plural": entry["name"], "kind": entry["kind"],
                 "singular": entry["singularName"], "namespaced": entry["namespaced"],
                 "short": entry.get("shortNames", []), "categories": entry.get("categories", []),
-                "verbs": entry["verbs"], "subresources": sorted((SUBRESOURCES & set(subresources)) - ({"proxy"} if entry["name"] == "nodes" else set())),
+                "verbs": entry["verbs"], "subresources": kept_subresources(entry["name"], subresources),
             })  # fmt: skip
     return kinds
+
+
+def kept_subresources(plural: str, found: list[str]) -> list[str]:
+    # A node's proxy leads to its kubelet, and there is none.
+    return sorted(name for name in SUBRESOURCES & set(found) if (plural, name) != ("nodes", "proxy"))
 
 
 def read_definitions(kubernetes: Path, kinds: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -139,7 +146,7 @@ def read_definitions(kubernetes: Path, kinds: list[dict[str, Any]]) -> tuple[dic
         path = kubernetes / "api/openapi-spec/v3" / f"{document_name(group_version)}_openapi.json"
         found.update(json.loads(path.read_text())["components"]["schemas"])
     wanted = {(kind["group"], kind["version"], kind["kind"]) for kind in kinds}
-    todo = list(EXTRA_DEFINITIONS)
+    todo: list[str] = list(EXTRA_DEFINITIONS)
     for name, schema in found.items():
         for gvk in schema.get("x-kubernetes-group-version-kind", ()):
             if (gvk["group"], gvk["version"], gvk["kind"]) in wanted:
@@ -167,13 +174,13 @@ def describe(schema: dict[str, Any]) -> str:
 
 
 def references(schema: Any) -> Iterator[str]:
-    if isinstance(schema, dict):
+    if is_object(schema):
         for key, value in schema.items():
             if key == "$ref" and isinstance(value, str):
                 yield value
             else:
                 yield from references(value)
-    elif isinstance(schema, list):
+    elif is_array(schema):
         for value in schema:
             yield from references(value)
 

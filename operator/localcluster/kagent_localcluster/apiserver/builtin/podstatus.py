@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from kagent_localcluster.apiserver.builtin.durations import age
-from kagent_localcluster.apiserver.jsonvalue import dig
+from kagent_localcluster.apiserver.jsonvalue import dig, object_at, objects_at
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["PodSummary", "pod_summary"]
@@ -21,12 +21,12 @@ class PodSummary(NamedTuple):
 
 def pod_summary(pod: JsonObject) -> PodSummary:
     """Return how Kubernetes' printer sums the Pod up."""
-    status: JsonObject = pod.get("status") or {}
+    status: JsonObject = object_at(pod, "status")
     init: list[JsonObject] = dig(pod, "spec", "initContainers") or []
     sidecars = {container.get("name") for container in init if container.get("restartPolicy") == "Always"}
     init_states: list[JsonObject] = status.get("initContainerStatuses") or []
     states: list[JsonObject] = status.get("containerStatuses") or []
-    total = len(dig(pod, "spec", "containers") or ()) + len(sidecars)
+    total = len(objects_at(pod, "spec", "containers")) + len(sidecars)
     ready = sum(bool(state.get("ready")) for state in init_states if state.get("name") in sidecars)
     reason = str(status.get("reason") or status.get("phase") or "Unknown")
     counted = init_states
@@ -82,7 +82,9 @@ def _containers_reason(states: list[JsonObject], reason: str, *, ready_condition
 
 
 def _is_ready(status: JsonObject) -> bool:
-    return any(item.get("type") == "Ready" and item.get("status") == "True" for item in status.get("conditions") or ())
+    return any(
+        item.get("type") == "Ready" and item.get("status") == "True" for item in objects_at(status, "conditions")
+    )
 
 
 def _restarts(states: list[JsonObject]) -> str:

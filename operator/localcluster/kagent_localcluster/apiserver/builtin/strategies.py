@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from kagent_localcluster.apiserver.jsonvalue import dig, is_object
+from kagent_localcluster.apiserver.jsonvalue import dig, is_object, object_at, objects_at
 from kagent_localcluster.apiserver.meta import now
 from kagent_localcluster.apiserver.schema.crd import check_definition, default_definition, mark_accepted
 from kagent_localcluster.apiserver.selectors import selector_matches
@@ -83,9 +83,9 @@ def _prepare_pod(new: JsonObject, old: JsonObject | None) -> None:
 
 
 def _quality(spec: JsonObject) -> str:
-    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    containers = [*objects_at(spec, "containers"), *objects_at(spec, "initContainers")]
     amounts = [
-        {name: (dig(container, "resources", part) or {}).get(name) for name in ("cpu", "memory")}
+        {name: object_at(container, "resources", part).get(name) for name in ("cpu", "memory")}
         for container in containers
         for part in ("limits", "requests")
     ]
@@ -108,7 +108,7 @@ def _prepare_job(new: JsonObject, old: JsonObject | None) -> None:
         "job-name": name,
     }
     template = spec.setdefault("template", {}).setdefault("metadata", {})
-    template["labels"] = {**(template.get("labels") or {}), **labels}
+    template["labels"] = {**object_at(template, "labels"), **labels}
     if not spec.get("selector"):
         spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
 
@@ -133,8 +133,8 @@ def _immutable(new: JsonObject, old: JsonObject | None, *path: str) -> Iterator[
 
 
 def _check_workload(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
-    selector: JsonObject = dig(new, "spec", "selector") or {}
-    labels: dict[str, str] = dig(new, "spec", "template", "metadata", "labels") or {}
+    selector: JsonObject = object_at(new, "spec", "selector")
+    labels: dict[str, str] = object_at(new, "spec", "template", "metadata", "labels")
     if not selector.get("matchLabels") and not selector.get("matchExpressions"):
         yield Cause("spec.selector", "Invalid value: {}: empty selector is invalid for deployment")
     elif not selector_matches(selector, labels):
@@ -170,21 +170,21 @@ def _check_job(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
 
 def _check_pod(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
     if old is None:
-        yield from _check_pod_spec(new.get("spec") or {}, "spec")
+        yield from _check_pod_spec(object_at(new, "spec"), "spec")
         return
     before, after = _fixed_pod_spec(old), _fixed_pod_spec(new)
     if before != after:
         yield Cause(
             "spec",
-            "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
-            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
-            "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
+            "Forbidden: pod updates may not change fields other than `spec.containers[*].image`, "
+            "`spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations` and "
+            "`spec.terminationGracePeriodSeconds`",
             "FieldValueForbidden",
         )
 
 
 def _fixed_pod_spec(pod: JsonObject) -> JsonObject:
-    spec: JsonObject = dict(pod.get("spec") or {})
+    spec: JsonObject = dict(object_at(pod, "spec"))
     # The node is set once, by whoever binds the Pod.
     for key in ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName"):
         spec.pop(key, None)
@@ -196,7 +196,7 @@ def _fixed_pod_spec(pod: JsonObject) -> JsonObject:
 def _check_pod_spec(spec: JsonObject, path: str) -> Iterator[Cause]:
     if not spec.get("containers"):
         yield Cause(f"{path}.containers", "Required value", "FieldValueRequired")
-    volumes = {volume.get("name") for volume in spec.get("volumes") or ()}
+    volumes = {volume.get("name") for volume in objects_at(spec, "volumes")}
     for group in ("initContainers", "containers"):
         seen: set[Any] = set()
         for index, container in enumerate(spec.get(group) or ()):
@@ -210,7 +210,7 @@ def _check_pod_spec(spec: JsonObject, path: str) -> Iterator[Cause]:
             if not container.get("image"):
                 yield Cause(f"{where}.image", "Required value", "FieldValueRequired")
             yield from _check_ports(container, where)
-            for number, mount in enumerate(container.get("volumeMounts") or ()):
+            for number, mount in enumerate(objects_at(container, "volumeMounts")):
                 if mount.get("name") not in volumes:
                     yield Cause(
                         f"{where}.volumeMounts[{number}].name",
@@ -220,7 +220,7 @@ def _check_pod_spec(spec: JsonObject, path: str) -> Iterator[Cause]:
 
 
 def _check_ports(container: JsonObject, where: str) -> Iterator[Cause]:
-    for index, port in enumerate(container.get("ports") or ()):
+    for index, port in enumerate(objects_at(container, "ports")):
         number = port.get("containerPort") or 0
         if not 0 < number < 65_536:
             yield Cause(
@@ -264,7 +264,8 @@ def _check_data(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
             if not key or not all(letter.isalnum() or letter in "-_." for letter in key) or key in (".", ".."):
                 yield Cause(
                     f"{field}[{key}]",
-                    f"Invalid value: \"{key}\": a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
+                    f"Invalid value: \"{key}\": a valid config key must consist of alphanumeric characters, '-', '_' "
+                    "or '.'",
                 )
             size += len(value)
             if (field == "binaryData" or new["kind"] == "Secret") and _not_base64(value):
@@ -298,7 +299,7 @@ def _check_binding(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
         yield Cause(
             "roleRef.kind", f'Unsupported value: "{kind}": supported values: "ClusterRole"', "FieldValueNotSupported"
         )
-    for index, subject in enumerate(new.get("subjects") or ()):
+    for index, subject in enumerate(objects_at(new, "subjects")):
         if subject.get("kind") == "ServiceAccount" and not subject.get("namespace"):
             yield Cause(f"subjects[{index}].namespace", "Required value", "FieldValueRequired")
 

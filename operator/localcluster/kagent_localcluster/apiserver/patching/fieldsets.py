@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
+from kagent_localcluster.apiserver.jsonvalue import dig, is_array, is_object
 from kagent_localcluster.apiserver.schema.node import EMPTY, Node
 from kagent_localcluster.seams import JsonObject
 
@@ -64,7 +64,7 @@ def item_key(node: Node, item: dict[str, Any]) -> str:
     for name in sorted(node.list_keys):
         value = item.get(name)
         if value is None:
-            value = (node.items.property_names.get(name) or {}).get("default")
+            value = dig(node.items.property_names, name, "default")
         if value is not None:
             keys[name] = value
     return "k:" + orjson.dumps(keys).decode()

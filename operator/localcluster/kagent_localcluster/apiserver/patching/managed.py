@@ -108,7 +108,7 @@ def track_update(
         else:
             kept.append(replace(entry, fields=fields - changed))
     if changed:
-        fields = frozenset(changed) | (mine.fields if mine else frozenset())
+        fields = frozenset(changed) if mine is None else frozenset(changed) | mine.fields
         kept.append(Entry(manager, new["apiVersion"], now(), fields))
     elif mine is not None:
         kept.append(mine)

@@ -74,7 +74,7 @@ def _merge_list(node: Node, current: list[Any], patch: list[Any]) -> list[Any]:
     key = node.merge_key
     if any(is_object(item) and item.get("$patch") == "replace" for item in patch):
         return [item for item in patch if not (is_object(item) and "$patch" in item)]
-    merged = list(current)
+    merged: list[Any] = list(current)
     for item in patch:
         if not is_object(item):
             raise BadRequest(f"map: {item!r} does not contain declared merge key: {key}")
@@ -92,7 +92,7 @@ def _merge_list(node: Node, current: list[Any], patch: list[Any]) -> list[Any]:
 
 
 def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
-    """Put the items named in the order first-to-last among each other; the others keep their places relative to them."""
+    """Put the items named in the order into that order; the others keep their places among them."""
     wanted = [entry.get(key) if is_object(entry) else entry for entry in order]
 
     def rank(item: Any) -> int | None:

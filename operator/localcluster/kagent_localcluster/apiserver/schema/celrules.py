@@ -7,7 +7,10 @@ never passes silently.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
@@ -23,7 +26,29 @@ __all__ = ["check_rules", "compile_problem"]
 
 # CEL's reserved words: a field of that name is reached as __word__.
 _RESERVED = frozenset(
-    ["true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while"]
+    [
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+    ]
 )
 _programs: dict[str, cel.Program] = {}
 
@@ -106,9 +131,7 @@ def _message(rule: dict[str, Any], variables: dict[str, Any]) -> str:
 
 
 def _evaluate(text: str, variables: dict[str, Any]) -> Any:
-    import cel
-
-    context = cel.Context()
+    context = _library().Context()
     for name, function in _functions().items():
         if name in text:
             context.add_function(name, function)
@@ -121,10 +144,17 @@ def _evaluate(text: str, variables: dict[str, Any]) -> Any:
 def _program(text: str) -> cel.Program:
     program = _programs.get(text)
     if program is None:
-        import cel
-
-        program = _programs[text] = cel.compile(text)
+        program = _programs[text] = _library().compile(text)
     return program
+
+
+def _library() -> ModuleType:
+    """Import ``cel`` without its command line, which the package imports first: 0.6 s and 15 MB of prompt_toolkit."""
+    stand_in = ModuleType("cel.cli")
+    sys.modules.setdefault("cel.cli", stand_in)
+    import cel
+
+    return cel
 
 
 def _escape(value: Any) -> Any:
@@ -148,6 +178,7 @@ _function_table: dict[str, Callable[..., Any]] = {}
 
 def _functions() -> dict[str, Callable[..., Any]]:
     if not _function_table:
+        _library()
         from cel.stdlib import STDLIB_FUNCTIONS
 
         _function_table.update(STDLIB_FUNCTIONS)
@@ -202,7 +233,13 @@ def _is_cidr(text: str) -> bool:
 
 
 def _is_sorted(values: list[Any]) -> bool:
-    return all(first <= second for first, second in zip(values, values[1:], strict=False))
+    return all(first <= second for first, second in pairwise(values))
+
+
+def _index_of(value: str | list[Any], item: Any) -> int:
+    if isinstance(value, str):
+        return value.find(item)
+    return value.index(item) if item in value else -1
 
 
 # https://kubernetes.io/docs/reference/using-api/cel/ lists them; quantity() and url() return objects the evaluator
@@ -216,7 +253,5 @@ _KUBERNETES_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "isCIDR": _is_cidr,
     "isSorted": _is_sorted,
     "isQuantity": is_quantity,
-    "indexOf": lambda value, item: (
-        value.find(item) if isinstance(value, str) else (value.index(item) if item in value else -1)
-    ),
+    "indexOf": _index_of,
 }

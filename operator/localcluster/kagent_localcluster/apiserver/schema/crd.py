@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kagent_localcluster.apiserver.jsonpath import path_problem
-from kagent_localcluster.apiserver.jsonvalue import dig, is_array, is_object
+from kagent_localcluster.apiserver.jsonvalue import dig, is_array, is_object, list_at, object_at, objects_at
 from kagent_localcluster.apiserver.kinds import Column, Kind, ScalePaths
 from kagent_localcluster.apiserver.schema.celrules import compile_problem
 from kagent_localcluster.apiserver.schema.node import Node
@@ -32,7 +32,7 @@ def mark_accepted(crd: JsonObject, time: str) -> None:
     status["acceptedNames"] = spec["names"]
     stored: list[str] = status.setdefault("storedVersions", [])
     stored += [version["name"] for version in spec["versions"] if version["storage"] and version["name"] not in stored]
-    known = {condition["type"]: condition for condition in status.get("conditions") or ()}
+    known = {condition["type"]: condition for condition in objects_at(status, "conditions")}
     for kind, reason, message in (
         ("NamesAccepted", "NoConflicts", "no conflicts found"),
         ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
@@ -79,7 +79,7 @@ def _check_version(version: JsonObject, path: str) -> Iterator[Cause]:
     if schema.get("type") != "object":
         yield Cause(f"{where}.type", f'Invalid value: "{schema.get("type", "")}": must be object at the root')
     yield from _check_schema(schema, where)
-    for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
+    for index, column in enumerate(objects_at(version, "additionalPrinterColumns")):
         if problem := path_problem(column.get("jsonPath", "")):
             yield Cause(f"{path}.additionalPrinterColumns[{index}].jsonPath", f"Invalid value: {problem}")
 
@@ -103,13 +103,13 @@ def _check_schema(schema: dict[str, Any], path: str) -> Iterator[Cause]:
             "Required value: must not be empty if x-kubernetes-list-type is map",
             "FieldValueRequired",
         )
-    for index, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
+    for index, rule in enumerate(objects_at(schema, "x-kubernetes-validations")):
         if problem := compile_problem(str(rule.get("rule", ""))):
             yield Cause(
                 f"{path}.x-kubernetes-validations[{index}].rule",
                 f"Invalid value: {rule.get('rule', '')!r}: compilation failed: {problem}",
             )
-    for key, below in (schema.get("properties") or {}).items():
+    for key, below in object_at(schema, "properties").items():
         if is_object(below):
             yield from _check_schema(below, f"{path}.properties[{key}]")
     for key in ("items", "additionalProperties"):
@@ -132,9 +132,9 @@ def kinds_of(crd: JsonObject, load: Callable[[], JsonObject]) -> list[Kind]:
     for version in spec["versions"]:
         if not version["served"]:
             continue
-        subresources: JsonObject = version.get("subresources") or {}
+        subresources: JsonObject = object_at(version, "subresources")
         columns = version.get("additionalPrinterColumns")
-        scale = subresources.get("scale") or {}
+        scale = object_at(subresources, "scale")
         kinds.append(
             Kind(
                 group=spec["group"],
@@ -144,14 +144,14 @@ def kinds_of(crd: JsonObject, load: Callable[[], JsonObject]) -> list[Kind]:
                 singular=names.get("singular") or names["kind"].lower(),
                 namespaced=spec["scope"] == "Namespaced",
                 load_schema=_loader(load, version["name"]),
-                short_names=tuple(names.get("shortNames") or ()),
-                categories=tuple(names.get("categories") or ()),
+                short_names=tuple(list_at(names, "shortNames")),
+                categories=tuple(list_at(names, "categories")),
                 subresources=frozenset(subresources),
                 list_kind=names.get("listKind") or f"{names['kind']}List",
                 crd=crd["metadata"]["name"],
                 storage_version=storage,
                 columns=None if columns is None else tuple(_column(column) for column in columns),
-                selectable=tuple(field["jsonPath"] for field in version.get("selectableFields") or ()),
+                selectable=tuple(field["jsonPath"] for field in objects_at(version, "selectableFields")),
                 scale=ScalePaths(
                     scale.get("specReplicasPath", ""),
                     scale.get("statusReplicasPath", ""),

@@ -153,7 +153,8 @@ def _combinations(node: Node, value: Any, path: str, where: str) -> Iterator[Cau
             found = "Found none valid" if not fitting else f"Found {fitting} valid alternatives"
             yield Cause(
                 where,
-                f'Invalid value: "{type_name(value)}": {path} in body must validate one and only one schema (oneOf). {found}',
+                f'Invalid value: "{type_name(value)}": {path} in body must validate one and only one schema (oneOf). '
+                f"{found}",
             )
     if (negated := raw.get("not")) is not None and _fits(negated, value, path):
         yield Cause(where, f'Invalid value: "{type_name(value)}": {path} in body must not validate the schema (not)')

@@ -24,7 +24,7 @@ from kagent_localcluster.apiserver.kinds import Kind, Registry
 from kagent_localcluster.apiserver.openapi import OpenApi
 from kagent_localcluster.apiserver.proxying.gate import ProxyGate
 from kagent_localcluster.apiserver.selectors import selected_name
-from kagent_localcluster.apiserver.web.messages import Receive, Request, Scope, Send, send, send_json
+from kagent_localcluster.apiserver.web.messages import Message, Receive, Request, Scope, Send, send, send_json
 from kagent_localcluster.apiserver.web.negotiation import decode_object
 from kagent_localcluster.apiserver.web.resources import ResourceHandler
 from kagent_localcluster.apiserver.web.routing import RequestInfo, parse_request
@@ -111,7 +111,7 @@ class WebApp:
         elif info.subresource == "token":
             await self._token(request, info)
         elif info.subresource in _PROXIED:
-            await self.proxies.handle(request, info)
+            await self.proxies.handle(request, info, kind)
         else:
             await self.resources.handle(request, info, kind, user)
 
@@ -198,7 +198,7 @@ class _StartTracker:
         self._send = send_message
         self.started = False
 
-    async def __call__(self, message: dict[str, object]) -> None:
+    async def __call__(self, message: Message) -> None:
         self.started = True
         await self._send(message)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
@@ -143,7 +144,7 @@ async def send_json(request: Request, code: int, value: Any, headers: Headers | 
 
 
 async def send_stream(request: Request, chunks: AsyncIterable[bytes], content_type: str) -> None:
-    """Answer with chunks as they come, each flushed at once."""
+    """Answer with chunks as they come, each flushed at once; stop as soon as the client has gone."""
     await request.send(
         {
             "type": "http.response.start",
@@ -151,6 +152,25 @@ async def send_stream(request: Request, chunks: AsyncIterable[bytes], content_ty
             "headers": [(b"content-type", content_type.encode()), (b"cache-control", b"no-cache, private")],
         }
     )
+    # Sending to a client that has gone raises nothing, so its leaving must be waited for.
+    pump = asyncio.create_task(_pump(request, chunks))
+    gone = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (pump, gone):
+            task.cancel()
+        await asyncio.gather(pump, gone, return_exceptions=True)
+    if not pump.cancelled() and (error := pump.exception()):
+        raise error
+
+
+async def _pump(request: Request, chunks: AsyncIterable[bytes]) -> None:
     async for chunk in chunks:
         await request.send({"type": "http.response.body", "body": chunk, "more_body": True})
     await request.send({"type": "http.response.body", "body": b""})
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        continue

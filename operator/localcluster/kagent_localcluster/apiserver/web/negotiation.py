@@ -106,7 +106,10 @@ def read_yaml(body: bytes) -> Any:
     Raises:
         BadRequest: the text is no YAML.
     """
-    import yaml
+    try:
+        return orjson.loads(body)  # JSON is YAML, and what clients of server-side apply mostly send: 200 times faster
+    except orjson.JSONDecodeError:
+        import yaml
 
     try:
         value = yaml.load(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 both are safe

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 import orjson
 
 from kagent_localcluster.apiserver import views
 from kagent_localcluster.apiserver.auth.users import User
-from kagent_localcluster.apiserver.deletion import DeleteOptions, Deleter, Propagation
+from kagent_localcluster.apiserver.deletion import PROPAGATIONS, DeleteOptions, Deleter
 from kagent_localcluster.apiserver.jsonvalue import is_object
 from kagent_localcluster.apiserver.kinds import Kind
 from kagent_localcluster.apiserver.patching.patches import json_patch, merge_patch
@@ -142,8 +142,11 @@ class ResourceHandler:
         if form.shape:
             items = [_partial(orjson.loads(body)) for body in listing.bodies]
             value = {
-                "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": listing.metadata, "items": items,
-            }  # fmt: skip
+                "kind": "PartialObjectMetadataList",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": listing.metadata,
+                "items": items,
+            }
             await send(request, 200, encode(form, value), form.content_type)
             return
         head = {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": listing.metadata}
@@ -151,7 +154,7 @@ class ResourceHandler:
             value = {**head, "items": [orjson.loads(body) for body in listing.bodies]}
             await send(request, 200, encode(form, value), form.content_type)
             return
-        # The stored bodies are joined as they are: parsing a thousand objects to print them again would cost most of it.
+        # Joined as they are stored: parsing a thousand objects to print them again would be most of the cost.
         joined = orjson.dumps(head)[:-1] + b',"items":[' + b",".join(listing.bodies) + b"]}\n"
         await send(request, 200, joined, form.content_type)
 
@@ -260,19 +263,20 @@ async def _delete_options(request: Request) -> DeleteOptions:
     sent: JsonObject = decode_object(request.content_type, body) if body else {}
     query = request.query
     grace = sent.get("gracePeriodSeconds", query.number("gracePeriodSeconds"))
-    propagation = sent.get("propagationPolicy") or query.get("propagationPolicy")
+    propagation = str(sent.get("propagationPolicy") or query.get("propagationPolicy"))
     orphan = sent.get("orphanDependents", query.flag("orphanDependents") if query.get("orphanDependents") else None)
     if not propagation and orphan is not None:
         propagation = "Orphan" if orphan else "Background"
-    if propagation and propagation not in get_args(Propagation):
+    if propagation not in PROPAGATIONS:
         raise BadRequest(
-            f'propagationPolicy: Unsupported value: "{propagation}": supported values: "Background", "Foreground", "Orphan"'
+            f'propagationPolicy: Unsupported value: "{propagation}": supported values: "Background", "Foreground", '
+            '"Orphan"'
         )
     if grace is not None and not isinstance(grace, int):
         raise BadRequest("gracePeriodSeconds must be a whole number")
     preconditions: JsonObject = sent.get("preconditions") or {}
     return DeleteOptions(
-        propagation=propagation or "",
+        propagation=PROPAGATIONS[propagation],
         uid=preconditions.get("uid") or "",
         resource_version=preconditions.get("resourceVersion") or "",
         grace_seconds=grace,

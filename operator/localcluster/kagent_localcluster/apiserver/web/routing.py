@@ -25,7 +25,6 @@ class RequestInfo:
     resource: str = ""
     name: str = ""
     subresource: str = ""
-    rest: str = ""
 
     @property
     def is_resource(self) -> bool:
@@ -51,9 +50,6 @@ def parse_request(method: str, raw_path: str, *, watching: bool = False) -> Requ
     resource = unquote(segments[0])
     name = unquote(segments[1]) if len(segments) > 1 else ""
     subresource = unquote(segments[2]) if len(segments) > 2 else ""
-    rest = "/".join(segments[3:])
-    if raw_path.endswith("/") and len(segments) > 2:
-        rest += "/" if rest else ""
     verb = lower
     if not name:
         if lower == "get":
@@ -69,5 +65,4 @@ def parse_request(method: str, raw_path: str, *, watching: bool = False) -> Requ
         resource=resource,
         name=name,
         subresource=subresource,
-        rest=rest,
     )
