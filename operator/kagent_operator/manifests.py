@@ -112,7 +112,9 @@ def _state_volume(state: str) -> dict[str, Any]:
 
 
 def _deployment(installation: Installation) -> dict[str, Any]:
-    arguments = ["run", *installation.arguments]
+    # Spelled out although they are the defaults: the local cluster gives each Pod ports of its own by rewriting these.
+    arguments = ["run", f"--http-address=0.0.0.0:{CONTROLLER_PORT}", f"--health-address=0.0.0.0:{HEALTH_PORT}"]
+    arguments += installation.arguments
     if installation.watch_namespaces:
         arguments.append(f"--watch-namespaces={','.join(installation.watch_namespaces)}")
     container: dict[str, Any] = {

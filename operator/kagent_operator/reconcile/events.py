@@ -1,7 +1,11 @@
-"""Kubernetes Events for what happens to a resource. Best effort: an Event that cannot be written is only logged."""
+"""Kubernetes Events for what happens to a resource, written beside the reconcilers so that nobody waits for them.
+
+Best effort: an Event that cannot be written is only logged, and when very many wait the newest are left out.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
@@ -19,6 +23,7 @@ COMPONENT: Final = "kagent-operator"
 _log = logging.getLogger(__name__)
 # Enough to fold the repetitions of many flapping resources into counts.
 _REMEMBERED: Final = 512
+_WAITING: Final = 1000
 _MAX_MESSAGE: Final = 1024  # the API refuses longer ones
 # Conditions that are bad news when True.
 _BAD_WHEN_TRUE: Final = {"UnsupportedFeatures", "ToolsDrifted"}
@@ -40,17 +45,29 @@ class EventRecorder:
         self._now = now
         self._instance = instance
         self._said: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._waiting: asyncio.Queue[tuple[JsonObject, str, str, str]] = asyncio.Queue(_WAITING)
 
-    async def record(self, obj: JsonObject, condition: JsonObject) -> None:
+    async def run(self) -> None:
+        """Write Events until cancelled."""
+        while True:
+            await self._write(*await self._waiting.get())
+
+    def record(self, obj: JsonObject, condition: JsonObject) -> None:
         """Tell a transition of a condition."""
         kind, status = text(condition, "type"), text(condition, "status")
         bad = status == "True" if kind in _BAD_WHEN_TRUE else status == "False"
-        await self.tell(
+        self.tell(
             obj, "Warning" if bad else "Normal", text(condition, "reason"), f"{kind}: {text(condition, 'message')}"
         )
 
-    async def tell(self, obj: JsonObject, kind: str, reason: str, message: str) -> None:
-        """Write one Event, or count it up when it was said before."""
+    def tell(self, obj: JsonObject, kind: str, reason: str, message: str) -> None:
+        """Have one Event written: kind is Normal or Warning."""
+        try:
+            self._waiting.put_nowait((obj, kind, reason, message))
+        except asyncio.QueueFull:
+            _log.debug("too many Events wait; left out: %s", message)
+
+    async def _write(self, obj: JsonObject, kind: str, reason: str, message: str) -> None:
         message = message if len(message) <= _MAX_MESSAGE else message[: _MAX_MESSAGE - 1] + "…"
         moment = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         identity = hashlib.sha256("\n".join((text(obj, "metadata", "uid"), reason, message)).encode()).hexdigest()[:16]

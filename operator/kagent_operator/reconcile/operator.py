@@ -114,3 +114,4 @@ class Operator:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.controller.run(self.context))
             group.create_task(self.discoveries.run())
+            group.create_task(self.events.run())

@@ -97,9 +97,12 @@ class WorkQueue(Generic[K]):
             self._wakers.append(waker)
             try:
                 await waker
-            finally:
+            except asyncio.CancelledError:
                 if waker in self._wakers:
                     self._wakers.remove(waker)
+                elif self._ready:
+                    self._wake()  # it was told of a key that it will not take
+                raise
         key = self._ready.popleft()
         self._waiting.discard(key)
         self._working.add(key)
@@ -123,6 +126,9 @@ class WorkQueue(Generic[K]):
 
     def _push(self, key: K) -> None:
         self._ready.append(key)
+        self._wake()
+
+    def _wake(self) -> None:
         while self._wakers:
             waker = self._wakers.popleft()
             if not waker.done():

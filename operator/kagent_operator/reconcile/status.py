@@ -111,5 +111,5 @@ class StatusWriter:
                 text(condition, "reason"),
                 text(condition, "message"),
             )
-            await self._events.record(obj, condition)
+            self._events.record(obj, condition)
         return True
