@@ -1,7 +1,8 @@
 """The A2A front of every agent: `/api/a2a/{namespace}/{name}/`.
 
 One address for a caller, whatever the agent's state: the card and finished tasks come from here, everything else is
-handed to the agent's Service as it is, both dialects, streamed. Nothing of a conversation is kept here.
+handed to the agent's Service as it is, both dialects, streamed; translated only for an agent that speaks just one.
+Nothing of a conversation is kept here.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from kagent_operator.gateway.cards import is_card_path
 from kagent_operator.gateway.context import Gateway, acting_on, body_of, caller, gateway_of
 from kagent_operator.gateway.directory import field, meta, rows
 from kagent_operator.gateway.errors import BadRequest
-from kagent_operator.gateway.relay import Relay
+from kagent_operator.gateway.relay import Relay, unless_gone
 from kagent_operator.gateway.replies import as_json
 from kagent_operator.gateway.rpc import (
     INTERNAL_ERROR,
+    METHOD_NOT_FOUND,
     Call,
     RpcError,
     answer_from_store,
@@ -33,6 +35,7 @@ from kagent_operator.gateway.rpc import (
     rpc_result,
 )
 from kagent_operator.gateway.tasks import VERSION_HEADER, wire_dialect
+from kagent_operator.gateway.translation import Translation, is_unknown_method
 
 __all__ = ["ROUTES"]
 
@@ -49,6 +52,8 @@ _OWN_PREFIX = "x-kagent-"
 _NEVER = frozenset({"x-kagent-token", "x-user-id", "x-share-token", "cookie", "host", "content-length"})
 # A gateway before the agent (the local cluster's, a mesh's) says with these that nobody answered.
 _NOBODY_THERE = frozenset({502, 503, 504})
+
+_CLIENT_GONE = 499  # nobody reads it; logs do
 
 
 async def a2a(request: Request) -> ASGIApp:
@@ -81,7 +86,8 @@ async def a2a(request: Request) -> ASGIApp:
         return rpc_error(call.id, error.code, str(error))
     if stored is not None:
         return rpc_result(call, stored)
-    return await _forward(request, gateway, agent, call, body, user_id)
+    answer = await unless_gone(request.receive, _forward(request, gateway, agent, call, body, user_id))
+    return answer or Response(status_code=_CLIENT_GONE)
 
 
 async def _card(request: Request, agent: JsonObject) -> Response:
@@ -95,24 +101,114 @@ async def _card(request: Request, agent: JsonObject) -> Response:
 async def _forward(
     request: Request, gateway: Gateway, agent: JsonObject, call: Call, body: bytes, user_id: str
 ) -> ASGIApp:
-    address = _address(gateway, agent)
-    headers = _headers(request, user_id, _allowed_headers(agent))
-    about = f"Agent {request.path_params['namespace']}/{request.path_params['name']}"
-    try:
-        sent = gateway.http.build_request("POST", address.rstrip("/") + "/", content=body, headers=headers)
-        reply = await gateway.http.send(sent, stream=True)
-    except httpx.TransportError as error:
-        message = _unreachable(about, address, agent, str(error) or type(error).__name__)
-        _log.warning("%s", message)
-        return rpc_error(call.id, INTERNAL_ERROR, message)
-    if reply.status_code >= 400 and "json" not in reply.headers.get("content-type", ""):
+    """Hand a call to its agent; in the other dialect when the agent says it does not know this one."""
+    outgoing = _Outgoing(
+        gateway,
+        call,
+        address=_address(gateway, agent),
+        about=f"Agent {request.path_params['namespace']}/{request.path_params['name']}",
+        agent=agent,
+        headers=_headers(request, user_id, _allowed_headers(agent)),
+    )
+    translation = Translation.of(call)
+    known_to_lack = translation is not None and gateway.dialects.lacks(outgoing.address, call.dialect)
+    if not known_to_lack:
+        reply = await outgoing.send(body)
+        if not isinstance(reply, httpx.Response):
+            return reply
+        if translation is None or _is_stream(reply):
+            return outgoing.relay(reply)
+        whole = await outgoing.read(reply)
+        if isinstance(whole, Response):
+            return whole
+        if not is_unknown_method(whole):
+            return Response(whole, reply.status_code, media_type="application/json")
+    assert translation is not None  # both ways here need one
+    answer = await outgoing.send_translated(translation)
+    if not known_to_lack and answer is not None:
+        gateway.dialects.learn(outgoing.address, call.dialect)
+    if answer is None:
+        gateway.dialects.forget(outgoing.address, call.dialect)
+        return rpc_error(call.id, METHOD_NOT_FOUND, f"{outgoing.about} does not know {call.method} in any dialect")
+    return answer
+
+
+class _Outgoing:
+    """One call on its way to an agent."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        call: Call,
+        *,
+        address: str,
+        about: str,
+        agent: JsonObject,
+        headers: list[tuple[str, str]],
+    ) -> None:
+        self._gateway = gateway
+        self._call = call
+        self._agent = agent
+        self._headers = headers
+        self.address = address
+        self.about = about
+
+    async def send(self, body: bytes, headers: list[tuple[str, str]] | None = None) -> httpx.Response | Response:
+        """Return the agent's reply with its body unread, or our answer when there is none that helps the caller."""
+        client = self._gateway.http
+        sent = client.build_request(
+            "POST", self.address.rstrip("/") + "/", content=body, headers=headers or self._headers
+        )
+        try:
+            reply = await client.send(sent, stream=True)
+        except httpx.TransportError as error:
+            return self._unreachable(str(error) or type(error).__name__)
+        if reply.status_code < 400 or "json" in reply.headers.get("content-type", ""):
+            return reply
         text = (await _head(reply)).strip()
         if reply.status_code in _NOBODY_THERE:
-            message = _unreachable(about, address, agent, text or f"HTTP {reply.status_code}")
-        else:
-            message = f"{about} answered HTTP {reply.status_code}: {text or reply.reason_phrase}"
-        return rpc_error(call.id, INTERNAL_ERROR, message)
-    return Relay(reply, about=about, call_id=call.id)
+            return self._unreachable(text or f"HTTP {reply.status_code}")
+        words = f"{self.about} answered HTTP {reply.status_code}: {text or reply.reason_phrase}"
+        return rpc_error(self._call.id, INTERNAL_ERROR, words)
+
+    async def read(self, reply: httpx.Response) -> bytes | Response:
+        """Return a reply's whole body, or our answer when it breaks off."""
+        try:
+            return await reply.aread()
+        except httpx.TransportError as error:
+            words = f"{self.about} broke off its answer ({error or type(error).__name__}); ask for the task again"
+            return rpc_error(self._call.id, INTERNAL_ERROR, words)
+
+    async def send_translated(self, translation: Translation) -> ASGIApp | None:
+        """Return the answer to the call in the other dialect, None when the agent does not know that either."""
+        replaced = {VERSION_HEADER, "x-a2a-extensions"}
+        headers = [(name, value) for name, value in self._headers if name not in replaced]
+        headers.append((VERSION_HEADER, translation.dialect))
+        headers += [("x-a2a-extensions", value) for name, value in headers if name == "a2a-extensions"]
+        reply = await self.send(translation.request(), headers)
+        if not isinstance(reply, httpx.Response):
+            return reply
+        if _is_stream(reply):
+            return self.relay(reply, translation)
+        whole = await self.read(reply)
+        if isinstance(whole, Response):
+            return whole
+        if is_unknown_method(whole):
+            return None
+        return Response(translation.reply(whole), reply.status_code, media_type="application/json")
+
+    def relay(self, reply: httpx.Response, translation: Translation | None = None) -> Relay:
+        transform = translation.stream if translation else None
+        return Relay(reply, about=self.about, call_id=self._call.id, transform=transform)
+
+    def _unreachable(self, cause: str) -> Response:
+        message = _unreachable(self.about, self.address, self._agent, cause)
+        _log.warning("%s", message)
+        return rpc_error(self._call.id, INTERNAL_ERROR, message)
+
+
+def _is_stream(reply: httpx.Response) -> bool:
+    return "event-stream" in reply.headers.get("content-type", "")
 
 
 def _address(gateway: Gateway, agent: JsonObject) -> str:

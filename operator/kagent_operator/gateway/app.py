@@ -12,6 +12,7 @@ from kagent_operator.gateway import a2a, feedback, info, sessions, shares, tasks
 from kagent_operator.gateway import agents as agent_routes
 from kagent_operator.gateway.cards import CardReader
 from kagent_operator.gateway.context import Gateway
+from kagent_operator.gateway.dialect_memory import DialectMemory
 from kagent_operator.gateway.directory import AgentDirectory
 from kagent_operator.gateway.principal import authenticator
 from kagent_operator.gateway.replies import EXCEPTION_HANDLERS
@@ -65,5 +66,6 @@ def create_app(
         authenticate=authenticator(settings),
         http=client,
         cards=CardReader(client),
+        dialects=DialectMemory(),
     )
     return app

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from kagent_api.schema import JsonObject
 from kagent_operator.gateway.cards import CardReader
+from kagent_operator.gateway.dialect_memory import DialectMemory
 from kagent_operator.gateway.directory import AgentDirectory
 from kagent_operator.gateway.errors import BadRequest, Forbidden, TooLarge
 from kagent_operator.gateway.principal import Authenticator, Principal
@@ -40,6 +41,7 @@ class Gateway:
     authenticate: Authenticator
     http: httpx.AsyncClient
     cards: CardReader
+    dialects: DialectMemory
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
+from typing import Any, TypeVar
 
 import httpx
 from starlette.types import Message, Receive, Scope, Send
 
-__all__ = ["Relay"]
+__all__ = ["Relay", "unless_gone"]
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +24,22 @@ _log = logging.getLogger(__name__)
 _KEPT_HEADERS = ("content-type", "cache-control", "a2a-version", "a2a-extensions", "x-a2a-extensions", "retry-after")
 
 Transform = Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
+
+
+T = TypeVar("T")
+
+
+async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return the result of the work, or cancel it and return None when the client goes first. The body was read."""
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(disconnected(receive))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return await task if task.done() else None
+    finally:
+        for each in (task, gone):
+            each.cancel()
+        await asyncio.wait({task, gone})
 
 
 class Relay:
@@ -38,7 +55,7 @@ class Relay:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope
         pump = asyncio.create_task(self._pump(send))
-        gone = asyncio.create_task(_disconnected(receive))
+        gone = asyncio.create_task(disconnected(receive))
         try:
             await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
             if pump.done():
@@ -82,6 +99,6 @@ def _part(chunk: bytes) -> Message:
     return {"type": "http.response.body", "body": chunk, "more_body": True}
 
 
-async def _disconnected(receive: Receive) -> None:
+async def disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

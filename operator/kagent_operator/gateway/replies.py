@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from kagent_api.errors import TransientError
 from kagent_operator.gateway.errors import Problem, Unauthorized
 from kagent_operator.store import StoreError
 
@@ -60,6 +61,12 @@ async def store_failed(request: Request, error: Exception) -> Response:
     return as_json({"error": "the session store cannot be used; the operator's log says why"}, 500)
 
 
+async def not_now(request: Request, error: Exception) -> Response:
+    """Answer what may work in a moment: the operator's copies of the cluster are not complete, say."""
+    _log.warning("%s %s: %s", request.method, request.url.path, error)
+    return as_json({"error": str(error)}, 503)
+
+
 async def failed(request: Request, error: Exception) -> Response:
     """Answer anything unforeseen. The outer edge of a request."""
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -70,5 +77,6 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     Problem: refuse,
     HTTPException: route_miss,
     StoreError: store_failed,
+    TransientError: not_now,
     Exception: failed,
 }

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
 import uvicorn
-from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from kagent_operator.gateway import GatewaySettings, create_app
 from kagent_operator.store import Store
 
 Json = dict[str, Any]
+# Reading the machine's certificates is most of what a client costs.
+TLS = ssl.create_default_context()
 
 
 class Cluster:
@@ -83,14 +85,14 @@ async def gate(cluster: Cluster, store: Store, direct: None) -> AsyncGenerator[G
         clients: list[httpx.AsyncClient] = []
 
         def make(settings: GatewaySettings | None = None, **headers: str) -> httpx.AsyncClient:
-            app = create_app(agents=cluster, store=store, settings=settings)
+            inner = httpx.AsyncClient(verify=TLS, timeout=20)
+            app = create_app(agents=cluster, store=store, settings=settings, http=inner)
             client = httpx.AsyncClient(
                 transport=httpx.ASGITransport(app, raise_app_exceptions=False),
                 base_url="http://gateway:8083",
                 headers={name.replace("_", "-"): value for name, value in headers.items()},
             )
             clients.append(client)
-            inner = cast("Starlette", app).state.gateway.http
             stack.push_async_callback(inner.aclose)
             stack.push_async_callback(client.aclose)
             return client

@@ -294,10 +294,10 @@ async def test_a_share_link_lets_its_holder_talk_in_that_session_as_its_owner(
     agent.reply = JSONResponse({"jsonrpc": "2.0", "id": 1, "result": {}})
     share = await store.shares.add("ada", "s", read_only=False)
     bob = {"X-User-Id": "bob", "X-Share-Token": share.token}
-    message = {"message": {"messageId": "m", "contextId": "s", "parts": []}}
+    message: Json = {"message": {"messageId": "m", "contextId": "s", "parts": []}}
     assert "result" in (await front.post(FRONT, json=call("message/send", message), headers=bob)).json()
     assert agent.requests[0][0]["x-user-id"] == "ada"
-    elsewhere = {"message": {"messageId": "m", "contextId": "other", "parts": []}}
+    elsewhere: Json = {"message": {"messageId": "m", "contextId": "other", "parts": []}}
     assert (await front.post(FRONT, json=call("message/send", elsewhere), headers=bob)).status_code == 403
     reading = await store.shares.add("ada", "s", read_only=True)
     bob["X-Share-Token"] = reading.token
