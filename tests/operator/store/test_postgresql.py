@@ -1,0 +1,99 @@
+"""The same store on a real PostgreSQL, started for this test where its programs are installed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from kagent_operator.store import NewerDatabase, Store, TaskOwned
+from kagent_operator.store.memories import NewMemory
+
+
+def unprivileged() -> str | None:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next((name for name in ("postgres", "nobody") if name in names), None)
+
+
+@pytest.fixture(scope="module")
+def url() -> Generator[str]:
+    initdb, postgres = shutil.which("initdb"), shutil.which("postgres")
+    if not initdb or not postgres:
+        pytest.skip("PostgreSQL's programs are not installed on this machine")
+    user = unprivileged()
+    with tempfile.TemporaryDirectory(prefix="kagent-pg-") as folder:
+        if user:
+            os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
+        data = Path(folder, "data")
+        made = subprocess.run(
+            [initdb, "-D", str(data), "-U", "kagent", "-A", "trust", "--no-sync"],
+            user=user, cwd=folder, capture_output=True, text=True, check=False, timeout=100,
+        )  # fmt: skip
+        if made.returncode:
+            pytest.skip(f"initdb does not work here: {made.stderr[-300:]}")
+        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+        server = subprocess.Popen(
+            [postgres, "-D", str(data), *options], user=user, cwd=folder, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            assert server.stderr is not None
+            for line in server.stderr:
+                if "ready to accept connections" in line:
+                    break
+            yield f"postgresql://kagent@/postgres?host={folder}"
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.communicate(timeout=30)
+
+
+async def test_replicas_that_start_at_once_make_one_schema(url: str) -> None:
+    stores = await asyncio.gather(*(Store.open(url) for _ in range(4)))
+    for store in stores:
+        await store.close()
+
+
+async def test_everything_works_on_postgresql_too(url: str) -> None:
+    async with await Store.open(url) as store, await Store.open(url) as replica, asyncio.timeout(60):
+        await store.sessions.put("u", "s", agent_id="a", name="n")
+        writers = (store, replica)
+        await asyncio.gather(
+            *(writers[n % 2].sessions.add_event("u", "s", f"e{n}", '{"text":"你好"}') for n in range(20))
+        )
+        await store.sessions.add_event("u", "s", "e0", "again")
+        assert len(await replica.sessions.events("u", "s")) == 20
+        await store.tasks.put("u", "t", session_id="s", state="working", data="{}", protocol_version="0.3")
+        with pytest.raises(TaskOwned):
+            await replica.tasks.put("v", "t", session_id="s", state="working", data="{}", protocol_version="0.3")
+        assert (await replica.tasks.page("u", agent_id="a")).total == 1
+        await store.feedback.add("u", is_positive=True, feedback_text="good", issue_type=None, message_id=None)
+        assert len(await replica.feedback.of_user("u")) == 1
+        share = await store.shares.add("u", "s", read_only=True)
+        assert await replica.shares.by_token(share.token) == share
+        await store.memories.add([NewMemory("a", "u", "cats", [1.0, 0.0]), NewMemory("a", "u", "cars", [0.0, 1.0])])
+        (best,) = await replica.memories.search("a", "u", [1.0, 0.1], limit=1, min_score=0.3)
+        assert best[0].content == "cats"
+        assert await store.sessions.delete("u", "s")
+        assert await replica.tasks.of_session("u", "s") == []
+
+
+async def test_a_newer_schema_is_refused_on_postgresql_too(url: str) -> None:
+    from sqlalchemy import text
+
+    store = await Store.open(url)
+    database = store._database  # pyright: ignore[reportPrivateUsage] - its schema is made newer
+    async with database.write() as connection:
+        await connection.execute(text("UPDATE schema_version SET version = 99"))
+    await store.close()
+    with pytest.raises(NewerDatabase, match="schema version 99"):
+        await Store.open(url)
