@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kagent_api.conditions import get_condition
 from kagent_api.errors import InvalidSpec
 from kagent_api.kube import Invalid
 from kagent_api.kube.resources import MCPSERVERS
@@ -75,7 +76,9 @@ class McpServerReconciler:
             return
         outcome = self._context.discoveries.request(key, self._target(server, deployment))
         if outcome is None:
-            draft.condition("ToolsDiscovered", "Unknown", "Asking", "the server is being asked for its tools")
+            # What it said before, to us or to the operator that ran before us, stands until it has answered.
+            if get_condition(draft.conditions, "ToolsDiscovered") is None:
+                draft.condition("ToolsDiscovered", "Unknown", "Asking", "the server is being asked for its tools")
         elif outcome.tools is None:
             draft.condition("ToolsDiscovered", "False", "DiscoveryFailed", f"cannot list tools: {outcome.error}")
         else:

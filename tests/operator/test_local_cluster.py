@@ -1,0 +1,228 @@
+"""The operator on the real local API server, under its own ServiceAccount and Role; Pods are hollow (no processes)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kagent_api.crds import crds
+from kagent_api.kube import Access, KubeClient, NotFound, Resource, load_access
+from kagent_api.kube.credentials import StaticAuthorization
+from kagent_api.kube.resources import (
+    AGENTS,
+    CONFIGMAPS,
+    CRDS,
+    DEPLOYMENTS,
+    EVENTS,
+    MCPSERVERS,
+    MODELCONFIGS,
+    NAMESPACES,
+    REMOTEMCPSERVERS,
+    ROLEBINDINGS,
+    ROLES,
+    SECRETS,
+    SERVICEACCOUNTS,
+    SERVICES,
+)
+from kagent_operator.manifests import Installation, manifests
+from kagent_operator.reconcile import Operator
+from kagent_operator.reconcile.discovery import Target, Tool
+from kagent_operator.translate import Settings
+
+JsonObject = dict[str, Any]
+_PATIENCE = 30.0
+_RESOURCES = {
+    resource.kind: resource
+    for resource in (AGENTS, MODELCONFIGS, REMOTEMCPSERVERS, MCPSERVERS, SECRETS, SERVICEACCOUNTS, ROLES, ROLEBINDINGS)
+}
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something holds; the API server is another process, so there is no event to wait for."""
+    async with asyncio.timeout(_PATIENCE):
+        while not await holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+class Cluster:
+    """One local cluster of one test."""
+
+    def __init__(self, access: Access, client: KubeClient) -> None:
+        self.access = access
+        self.client = client
+
+    async def apply(self, obj: JsonObject) -> None:
+        obj["metadata"].setdefault("namespace", "kagent")
+        await self.client.apply(_RESOURCES[obj["kind"]], obj, field_manager="test", force=True)
+
+    async def get(self, resource: Resource, name: str) -> JsonObject:
+        return await self.client.get(resource, name, "kagent")
+
+    async def condition(self, resource: Resource, name: str, kind: str) -> JsonObject:
+        try:
+            found = await self.get(resource, name)
+        except NotFound:
+            return {"status": ""}
+        for condition in found.get("status", {}).get("conditions", []):
+            if condition["type"] == kind:
+                return condition
+        return {"status": ""}
+
+    async def until(self, resource: Resource, name: str, kind: str, status: str) -> JsonObject:
+        async def holds() -> bool:
+            return (await self.condition(resource, name, kind))["status"] == status
+
+        await eventually(holds)
+        return await self.condition(resource, name, kind)
+
+    async def versions(self) -> dict[tuple[str, str], str]:
+        """Return the resourceVersion of everything the operator may write."""
+        found: dict[tuple[str, str], str] = {}
+        for resource in (AGENTS, MODELCONFIGS, MCPSERVERS, DEPLOYMENTS, SERVICES, SECRETS, CONFIGMAPS, SERVICEACCOUNTS):
+            for obj in (await self.client.list(resource, "kagent")).items:
+                found[resource.kind, obj["metadata"]["name"]] = obj["metadata"]["resourceVersion"]
+        return found
+
+    async def operator_access(self) -> Access:
+        """Return access as the operator's ServiceAccount, by a token as its Pod would get."""
+        path = SERVICEACCOUNTS.path("kagent", "kagent-controller", "token")
+        body: JsonObject = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        answer = await self.client.http().post(self.access.server + path, json=body)
+        token = answer.json()["status"]["token"]
+        return replace(self.access, credentials=StaticAuthorization(f"Bearer {token}"))
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncGenerator[Cluster]:
+    image_map = tmp_path / "images.json"
+    image_map.write_text('{"rules": []}')
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kagent_localcluster", "serve", "--node", "hollow", "--port", "0"),
+        *("--data-dir", str(tmp_path / "data"), "--image-map", str(image_map)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(_PATIENCE):
+            told = json.loads(await process.stdout.readline())
+        assert told["event"] == "serving", told
+        access = load_access(told["kubeconfig"])
+        async with KubeClient(access) as client:
+            await client.create(NAMESPACES, {"metadata": {"name": "kagent"}})
+            for crd in crds():
+                await client.create(CRDS, crd)
+            for obj in manifests(Installation()):
+                if obj["kind"] in _RESOURCES:
+                    await client.apply(_RESOURCES[obj["kind"]], obj, field_manager="test")
+            yield Cluster(access, client)
+    finally:
+        process.terminate()
+        async with asyncio.timeout(_PATIENCE):
+            await process.wait()
+
+
+@asynccontextmanager
+async def _operator(cluster: Cluster, ask: Callable[[Target], Any]) -> AsyncGenerator[Operator]:
+    async with KubeClient(await cluster.operator_access()) as client:
+        operator = Operator(client, Settings(), ["kagent"], ask=ask)
+        tasks = [asyncio.create_task(operator.watch()), asyncio.create_task(operator.reconcile())]
+        try:
+            yield operator
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _time_tools(_: Target) -> list[Tool]:
+    return [Tool("now", "Tells the time", {"inputSchema": {"type": "object"}})]
+
+
+_MODEL = {
+    "apiVersion": "kagent.dev/v1alpha2",
+    "kind": "ModelConfig",
+    "metadata": {"name": "default-model-config"},
+    "spec": {"provider": "OpenAI", "model": "m", "apiKeySecret": "key", "apiKeySecretKey": "k"},
+}
+_SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"k": "v"}}
+_TIME = {
+    "apiVersion": "kagent.dev/v1alpha1",
+    "kind": "MCPServer",
+    "metadata": {"name": "time"},
+    "spec": {
+        "transportType": "stdio",
+        "stdioTransport": {},
+        "deployment": {"cmd": "uvx", "args": ["mcp-server-time"]},
+    },
+}
+
+
+def _agent(message: str = "Help.") -> JsonObject:
+    tool = {"type": "McpServer", "mcpServer": {"kind": "MCPServer", "apiGroup": "kagent.dev", "name": "time"}}
+    return {
+        "apiVersion": "kagent.dev/v1alpha2",
+        "kind": "Agent",
+        "metadata": {"name": "clock"},
+        "spec": {"type": "Declarative", "declarative": {"systemMessage": message, "tools": [tool]}},
+    }
+
+
+async def test_agents_made_before_what_they_need_become_ready_under_the_operators_own_rights(cluster: Cluster) -> None:
+    async with _operator(cluster, _time_tools) as operator:
+        await cluster.apply(_agent())
+        missing = await cluster.until(AGENTS, "clock", "Accepted", "False")
+        assert "'default-model-config'" in missing["message"]
+        for obj in (_TIME, _MODEL, _SECRET):
+            await cluster.apply(json.loads(json.dumps(obj)))
+        await cluster.until(AGENTS, "clock", "Ready", "True")
+        await cluster.until(AGENTS, "clock", "ToolsReady", "True")
+        await cluster.until(MCPSERVERS, "time", "ToolsDiscovered", "True")
+        assert operator.cache.problems() == []
+
+        generation = (await cluster.get(DEPLOYMENTS, "clock"))["metadata"]["generation"]
+        await cluster.apply(_agent("Help more."))
+
+        async def rolled_out() -> bool:
+            return (await cluster.get(DEPLOYMENTS, "clock"))["metadata"]["generation"] > generation
+
+        await eventually(rolled_out)
+        ready = await cluster.until(AGENTS, "clock", "Ready", "True")
+        assert ready["observedGeneration"] == 2
+
+        events = (await cluster.client.list(EVENTS, "kagent")).items
+        assert any(event["message"] == "Accepted: Agent configuration accepted" for event in events)
+
+
+async def test_a_restarted_operator_changes_nothing(cluster: Cluster) -> None:
+    for obj in (_SECRET, _MODEL, _TIME):
+        await cluster.apply(json.loads(json.dumps(obj)))
+    await cluster.apply(_agent())
+    async with _operator(cluster, _time_tools):
+        await cluster.until(AGENTS, "clock", "Ready", "True")
+        await cluster.until(AGENTS, "clock", "ToolsReady", "True")
+        await cluster.until(MCPSERVERS, "time", "ToolsDiscovered", "True")
+    before = await cluster.versions()
+    asked = asyncio.Event()
+
+    async def ask(target: Target) -> list[Tool]:
+        asked.set()
+        return await _time_tools(target)
+
+    async with _operator(cluster, ask) as operator:
+        async with asyncio.timeout(_PATIENCE):
+            await asked.wait()
+
+        async def idle() -> bool:
+            return operator.controller.queue.idle
+
+        await eventually(idle)
+        assert await cluster.versions() == before
