@@ -83,6 +83,7 @@ def _run(options: argparse.Namespace) -> int:
 
         return run_check(options.url, message=options.message, timeout=options.timeout)
     if options.command == "mcp-bridge":
+        _set_up_logging(os.environ.get("LOG_LEVEL", "INFO").upper())
         from kagent_engine.bridge import run_bridge
 
         return run_bridge(

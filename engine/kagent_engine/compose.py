@@ -45,6 +45,7 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
         app_name=settings.agent_id,
         url=url,
         key_passthrough=bool(config.model.api_key_passthrough),
+        deltas=bool(config.stream),
         largest_request=settings.largest_request,
         unready=sources.unready,
         started=sources.start,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,16 @@ _QUIET: Final = ("/health", "/healthz", "/readyz", "/metrics", "/.well-known/")
 _CLOSE_SECONDS: Final = 3
 
 
+class _Server(uvicorn.Server):
+    """uvicorn, but a stop that was asked for and went well is no death by signal."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+
 def run(directory: Path, settings: Settings, *, host: str, port: int) -> int:
     """Serve the agent of a configuration directory; return the exit code.
 
@@ -43,7 +54,7 @@ def run(directory: Path, settings: Settings, *, host: str, port: int) -> int:
     folder = settings.paths.resolve(str(directory))
     front = Front(folder / "agent-card.json", url, lambda: _load(directory, settings, url))
     logging.getLogger("uvicorn.access").addFilter(_not_a_probe)
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             front,
             http="httptools",

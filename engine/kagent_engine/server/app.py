@@ -44,7 +44,8 @@ class Serving:
 
     def __init__(
         self, agent: Agent, store: Store, card: JsonObject, *, app_name: str, url: str,
-        key_passthrough: bool = False, drain_seconds: float = _DRAIN_SECONDS, largest_request: int | None = None,
+        key_passthrough: bool = False, deltas: bool = True, drain_seconds: float = _DRAIN_SECONDS,
+        largest_request: int | None = None,
         unready: Callable[[], str] = str, started: Callable[[], Awaitable[None]] | None = None,
     ) -> None:  # fmt: skip
         self.agent = agent
@@ -56,7 +57,9 @@ class Serving:
         self.started = started
         self.card = build_card(card, default_url=url)
         self.tasks = ArchivedTaskStore(store)
-        executor = TurnExecutor(agent, app_name=app_name, metrics=self.metrics, key_passthrough=key_passthrough)
+        executor = TurnExecutor(
+            agent, app_name=app_name, metrics=self.metrics, key_passthrough=key_passthrough, deltas=deltas
+        )
         self.handler = DefaultRequestHandlerV2(
             executor, self.tasks, sdk_card(self.card), interrupted_task_timeout=_PARKED_SECONDS
         )

@@ -43,11 +43,14 @@ logger = logging.getLogger(__name__)
 class TurnExecutor(AgentExecutor):
     """One agent behind the SDK's request handler."""
 
-    def __init__(self, agent: Agent, *, app_name: str, metrics: Metrics, key_passthrough: bool = False) -> None:
+    def __init__(
+        self, agent: Agent, *, app_name: str, metrics: Metrics, key_passthrough: bool = False, deltas: bool = True
+    ) -> None:
         self._agent = agent
         self._app_name = app_name
         self._metrics = metrics
         self._key_passthrough = key_passthrough
+        self._deltas = deltas
 
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
         message, task_id, session_id = context.message, context.task_id, context.context_id
@@ -64,7 +67,7 @@ class TurnExecutor(AgentExecutor):
             source=headers.get("x-kagent-source", ""),
         )
         identity = TurnIdentity(self._app_name, self._agent.name, user_id, session_id, request.invocation_id)
-        publisher = Publisher(event_queue, task_id, identity, dialect=dialect)
+        publisher = Publisher(event_queue, task_id, identity, dialect=dialect, deltas=self._deltas)
         if context.current_task is None:
             task = new_task_from_user_message(message)
             task.metadata.CopyFrom(identity.session())

@@ -66,13 +66,16 @@ class _Wire(Protocol):
 
 
 class Publisher:
-    """Writes one turn of one task to the SDK's event queue."""
+    """Writes one turn of one task to the SDK's event queue. Without ``deltas`` only whole texts are sent."""
 
-    def __init__(self, queue: EventQueue, task_id: str, identity: TurnIdentity, *, dialect: Dialect) -> None:
+    def __init__(
+        self, queue: EventQueue, task_id: str, identity: TurnIdentity, *, dialect: Dialect, deltas: bool = True
+    ) -> None:
         self._identity = identity
         self._out = _Out(queue, task_id, identity.session_id)
         self._wire: _Wire = _Wire03(self._out, identity) if dialect == "0.3" else _Wire10(self._out, identity)
         self._gather = _Gather(self._delta)
+        self._deltas = deltas
         self._reply_id = str(uuid.uuid4())
         self._dialect: Dialect = dialect
         self._progressed: dict[str, float] = {}
@@ -83,15 +86,11 @@ class Publisher:
 
     async def emit(self, event: TurnEvent) -> None:
         """Say one event; outcomes go through ``end``."""
-        match event:
-            case TextChunk(text):
-                await self._gather.add(text, thought=False)
-                return
-            case ThoughtChunk(text):
-                await self._gather.add(text, thought=True)
-                return
-            case _:
-                await self._gather.flush()
+        if isinstance(event, TextChunk | ThoughtChunk):
+            if self._deltas:
+                await self._gather.add(event.text, thought=isinstance(event, ThoughtChunk))
+            return
+        await self._gather.flush()
         match event:
             case ModelReplied():
                 await self._wire.replied(self._reply_id, event)

@@ -1,0 +1,180 @@
+"""The program as it is started: what it loads, how it complains, how it stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CONFIG: dict[str, Any] = {
+    "model": {"type": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1"},
+    "description": "",
+    "instruction": "",
+}
+CARD = {"name": "tester", "description": "", "version": "1", "skills": [{"id": "s", "name": "S", "tags": None}]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path, CONFIG, CARD)
+    return tmp_path
+
+
+def write(folder: Path, config: object, card: object) -> None:
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "agent-card.json").write_text(json.dumps(card))
+
+
+def environment(folder: Path) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "PYTHONPATH", "LANG"}}
+    return kept | {"KAGENT_TUI_STATE": str(folder / "state"), "OPENAI_API_KEY": "k", "KAGENT_NAME": "tester"}
+
+
+def run(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kagent_engine.cli", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env=environment(folder) | env, check=False
+    )
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def started(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    port = free_port()
+    command = [sys.executable, "-m", "kagent_engine.cli", "--port", str(port), "--filepath", str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(folder))
+    try:
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def get(url: str) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def wait_for(url: str, status: int = 200) -> bytes:
+    """Ask until the answer has this status; bounded."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            found, body = get(url)
+        except OSError:
+            continue
+        if found == status:
+            return body
+    raise AssertionError(f"{url} never answered {status}")
+
+
+def test_it_serves_the_card_gets_ready_and_stops_when_told(started: tuple[subprocess.Popen[str], str]) -> None:
+    process, url = started
+
+    card = json.loads(wait_for(f"{url}/.well-known/agent-card.json"))
+    assert card["skills"][0]["tags"] == []
+    assert wait_for(f"{url}/health") == b"OK"
+    assert wait_for(f"{url}/readyz") == b"OK"
+
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+
+
+def test_a_request_that_comes_before_all_is_loaded_waits_for_it(started: tuple[subprocess.Popen[str], str]) -> None:
+    _, url = started
+    wait_for(f"{url}/health")
+
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": {"id": "x"}}).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, body), timeout=30) as response:
+        assert json.load(response)["error"]["code"] == -32001
+
+
+def test_nothing_heavy_is_loaded_to_serve(folder: Path) -> None:
+    """SQLAlchemy costs 10-18 MiB where it is installed, the MCP SDK 20 and half a second, LiteLLM 190."""
+    program = (
+        "import sys, pathlib, kagent_engine.cli, kagent_engine.serve as serve\n"
+        "from kagent_engine.settings import Settings\n"
+        f"build = serve._load(pathlib.Path({str(folder)!r}), Settings.from_environ(), 'http://x')\n"
+        "build()\n"
+        "print(*sorted(name for name in ('sqlalchemy', 'fastapi', 'grpc', 'cryptography', 'opentelemetry', 'rich',"
+        " 'litellm', 'mcp', 'kubernetes', 'openai') if name in sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=environment(folder), check=True
+    )
+
+    assert done.stdout.strip() == ""
+
+
+def test_what_was_kept_out_can_be_imported_afterwards(folder: Path) -> None:
+    program = "import kagent_engine.server.sdk, sqlalchemy, opentelemetry; print(sqlalchemy.__name__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout.strip() == "sqlalchemy"
+
+
+BAD: list[tuple[Any, Any, list[str]]] = [
+    ({"model": {"type": "openai", "model": 5}}, CARD, ["config.json", "model.model"]),
+    (CONFIG | {"model": None}, CARD, ["config.json", "model"]),
+    (CONFIG | {"http_tools": [{"params": {}}]}, CARD, ["config.json", "http_tools.0.params.url"]),
+    (CONFIG | {"remote_agents": [{"name": "x", "url": ""}]}, CARD, ["config.json", "remote_agents.0.url"]),
+    (CONFIG, [], ["agent-card.json", "object"]),
+    (CONFIG, {"description": "nameless"}, ["agent-card.json", "name"]),
+]
+
+
+@pytest.mark.parametrize(("config", "card", "words"), BAD)
+def test_a_bad_configuration_is_one_line_that_names_file_and_field(
+    folder: Path, config: object, card: object, words: list[str]
+) -> None:
+    write(folder, config, card)
+
+    done = run(folder, "--port", str(free_port()), "--filepath", str(folder), LOG_LEVEL="ERROR")
+
+    assert done.returncode == 64
+    (line,) = done.stderr.strip().splitlines()
+    assert all(word in line for word in words), line
+
+
+def test_a_missing_folder_and_a_broken_file_are_named(folder: Path) -> None:
+    missing = run(folder, "static", "--port", str(free_port()), "--filepath", str(folder / "nowhere"))
+    (folder / "config.json").write_text("{not json")
+    broken = run(folder, "static", "--port", str(free_port()), "--filepath", str(folder), LOG_LEVEL="ERROR")
+
+    assert (missing.returncode, broken.returncode) == (64, 64)
+    assert "agent-card.json: cannot be read" in missing.stderr
+    assert "config.json" in broken.stderr
+    assert "JSON" in broken.stderr
+
+
+def test_a_port_that_is_taken_is_named(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run(folder, "--port", str(port), "--filepath", str(folder))
+
+    assert done.returncode == 64
+    assert f"127.0.0.1:{port}" in done.stderr
+
+
+def test_version_and_wrong_usage(folder: Path) -> None:
+    assert run(folder, "--version").stdout.startswith("kagent-engine ")
+    assert run(folder, "--no-such-flag").returncode == 64
+    assert "mcp-bridge" in run(folder, "--help").stdout
