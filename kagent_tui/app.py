@@ -70,7 +70,7 @@ class KagentApp(Host):
         self.workspace = Workspace(options, banner=banner)
         self._opener = opener
         self._fallback: tuple[str, ...] = ()
-        self._browse = BrowseScreen(self.workspace, can_chat=True)
+        self._browse = BrowseScreen(self.workspace)
         self._chats: Chats | None = None
         self._objects = ObjectActions(self, self.workspace, drafts or DraftStore(), self._browse.tell)
 
@@ -300,18 +300,21 @@ class KagentApp(Host):
             case "chat":
                 self._chat(cluster, event.ref)
                 return
+            case "chat_beside":
+                self._chat(cluster, event.ref, beside=True)
+                return
             case _:
                 road = actions.open(cluster, event.ref)
         self.run_worker(road, group="object", exclusive=True)
 
     @work(group="chat")
-    async def _chat(self, cluster: Cluster, ref: ObjectRef) -> None:
+    async def _chat(self, cluster: Cluster, ref: ObjectRef, *, beside: bool = False) -> None:
         # Imported at the first chat: a dashboard that only looks does not pay for it.
         from kagent_tui.screens.chats import Chats
 
         if self._chats is None:
             self._chats = Chats(self, self.workspace)
-        await self._chats.talk(cluster, ref)
+        await self._chats.talk(cluster, ref, beside=beside)
 
     @on(ReaderScreen.Followed)
     def _followed(self, event: ReaderScreen.Followed) -> None:

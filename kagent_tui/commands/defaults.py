@@ -33,6 +33,7 @@ _BROWSE = (
     Command("browse.open", "open", "open what is under the cursor", "browse", ("enter",), footer=10),
     Command("browse.describe", "detail", "show or hide the detail pane", "browse", ("d",), ("describe",), footer=20),
     Command("browse.chat", "chat", "chat with the agent", "browse", ("c",), ("chat",), footer=15),
+    Command("browse.chat-beside", "chat beside", "chat with the agent in a pane beside the others", "browse", ("C",)),
     Command("browse.edit", "edit", "edit as YAML, here", "browse", ("e",), ("edit",), "", True, footer=30),
     Command("browse.editor", "$EDITOR", "edit as YAML in $EDITOR", "browse", ("E",), ("editor",), "", True),
     Command("browse.yaml", "yaml", "show the YAML", "browse", ("y",), ("yaml",), footer=25),

@@ -17,7 +17,6 @@ from typing import Any, Final, cast
 from kagent_api.errors import InvalidSpec
 from kagent_tui.cluster.kinds import JsonObject
 from kagent_tui.cluster.references import mapping
-from kagent_tui.safety import has_hidden
 
 __all__ = ["BrokenYaml", "Parsed", "editable", "parse", "to_yaml", "with_server_fields"]
 
@@ -31,9 +30,9 @@ _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _YAML_1_1: Final = re.compile(
     r"(?i:y|n|yes|no|on|off|~)|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|0[0-7_]+|[-+]?0b[01_]+"
 )
-_HIDDEN: Final = re.compile(
-    r"[^\x20-\x7e\n\u00a1-\u02ff\u0370-\ud7ff\ue000-\ufdff\ufe10-\ufefe\uff00-\uffef\U00010000-\U0001ffff\U00020000-\U0003ffff]"
-)
+# Letters that show nothing; everything else unseen is not printable in Unicode's own terms.
+_BLANK_LETTERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
+_SPECIAL: Final = re.compile(r"[^\n\x20-\x7e]")
 
 
 class BrokenYaml(InvalidSpec):
@@ -96,7 +95,7 @@ def to_yaml(obj: JsonObject) -> str:
     writer.default_flow_style = False
     target = io.StringIO()
     cast("Any", writer).dump(_styled(obj), target)  # ruamel's own types are partly unknown
-    return _HIDDEN.sub(lambda match: _escape(match[0]), target.getvalue())
+    return _SPECIAL.sub(lambda match: _escape(match[0]) if _unseen(match[0]) else match[0], target.getvalue())
 
 
 def parse(text: str) -> Parsed:
@@ -179,7 +178,7 @@ def _styled(value: Any) -> Any:
     if isinstance(value, list):
         return [_styled(one) for one in cast("list[Any]", value)]
     if isinstance(value, str):
-        if has_hidden(value) or _HIDDEN.search(value) or _YAML_1_1.fullmatch(value):
+        if _needs_quotes(value):
             return DoubleQuotedScalarString(value)
         if "\n" in value and not any(part.endswith((" ", "\t")) for part in value.split("\n")):
             return LiteralScalarString(value)
@@ -189,8 +188,17 @@ def _styled(value: Any) -> Any:
 def _key(key: str) -> Any:
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-    quoted = has_hidden(key) or _HIDDEN.search(key) or _YAML_1_1.fullmatch(key)
-    return DoubleQuotedScalarString(key) if quoted else key
+    return DoubleQuotedScalarString(key) if _needs_quotes(key) else key
+
+
+def _needs_quotes(text: str) -> bool:
+    if _YAML_1_1.fullmatch(text):
+        return True
+    return any(_unseen(match[0]) for match in _SPECIAL.finditer(text))
+
+
+def _unseen(character: str) -> bool:
+    return not character.isprintable() or character in _BLANK_LETTERS
 
 
 def _escape(character: str) -> str:

@@ -41,16 +41,16 @@ def _merge(base: object, mine: object, theirs: object, path: str, clashes: list[
         return theirs
     if _same(base, theirs):
         return mine
-    if isinstance(mine, dict) and isinstance(theirs, dict):
-        return _merge_mappings(base, cast("JsonObject", mine), cast("JsonObject", theirs), path, clashes, prefer_mine)
+    left, right = _mapping(mine), _mapping(theirs)
+    if left is not None and right is not None:
+        return _merge_mappings(_mapping(base) or {}, left, right, path, clashes, prefer_mine)
     clashes.append(Clash(path, None if mine is _ABSENT else mine, None if theirs is _ABSENT else theirs))
     return mine if prefer_mine else theirs
 
 
 def _merge_mappings(
-    base: object, mine: JsonObject, theirs: JsonObject, path: str, clashes: list[Clash], prefer_mine: bool
+    old: JsonObject, mine: JsonObject, theirs: JsonObject, path: str, clashes: list[Clash], prefer_mine: bool
 ) -> JsonObject:
-    old = cast("JsonObject", base) if isinstance(base, dict) else {}
     result: JsonObject = {}
     for key in [*theirs, *(key for key in mine if key not in theirs)]:
         inner = f"{path}.{key}" if path else key
@@ -61,5 +61,18 @@ def _merge_mappings(
     return result
 
 
+def _mapping(value: object) -> JsonObject | None:
+    return cast("JsonObject", value) if isinstance(value, dict) else None
+
+
 def _same(one: object, other: object) -> bool:
-    return type(one) is type(other) and one == other
+    """Compare as JSON does: true is not 1, 1 is not 1.0."""
+    if type(one) is not type(other):
+        return False
+    left, right = _mapping(one), _mapping(other)
+    if left is not None and right is not None:
+        return left.keys() == right.keys() and all(_same(value, right[key]) for key, value in left.items())
+    if isinstance(one, list) and isinstance(other, list):
+        items, others = cast("list[object]", one), cast("list[object]", other)
+        return len(items) == len(others) and all(map(_same, items, others))
+    return one == other

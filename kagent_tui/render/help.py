@@ -13,6 +13,10 @@ _TITLES: tuple[tuple[Scope, str], ...] = (
     ("text", "Reading (details, YAML, logs)"),
     ("edit", "Editing"),
     ("review", "Before applying"),
+    ("chat", "In the chats"),
+    ("compose", "Writing to an agent"),
+    ("transcript", "Reading a chat"),
+    ("decide", "Deciding about a tool call"),
     ("app", "Everywhere"),
 )
 
@@ -21,6 +25,8 @@ def help_lines(commands: Registry) -> list[Line]:
     """Return the help screen's lines."""
     lines: list[Line] = []
     for scope, title in _TITLES:
+        if not commands.of(scope):
+            continue
         lines.append(head(title))
         for command in commands.of(scope):
             keys = " ".join(command.keys)

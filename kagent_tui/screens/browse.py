@@ -49,7 +49,7 @@ class BrowseScreen(BaseScreen[None]):
     BINDINGS = bindings("browse")
     AUTO_FOCUS = "LiveTable"
     NEEDS_ROW: ClassVar[frozenset[str]] = frozenset(
-        {"open", "edit", "editor", "yaml", "why", "logs", "delete", "chat", "copy"}
+        {"open", "edit", "editor", "yaml", "why", "logs", "delete", "chat", "chat_beside", "copy"}
     )
 
     class Requested(Message):
@@ -60,11 +60,10 @@ class BrowseScreen(BaseScreen[None]):
             self.action = action
             self.ref = ref
 
-    def __init__(self, workspace: Workspace, *, can_chat: bool) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace, trail="agents")
         self.board = Board()
         self.view = VIEWS["agents"]
-        self._can_chat = can_chat
         self._cluster: Cluster | None = None
         self._feed: DetailFeed | None = None
         self._unwatch: Callable[[], None] | None = None
@@ -247,7 +246,7 @@ class BrowseScreen(BaseScreen[None]):
         ref = self.table.cursor if self.is_running else None
         if ref is None or (action == "logs" and ref.kind not in (AGENT, "MCPServer")):
             return None
-        return None if action == "chat" and (ref.kind != AGENT or not self._can_chat) else ref
+        return None if action in ("chat", "chat_beside") and ref.kind != AGENT else ref
 
     def _request(self, action: str) -> None:
         ref = self._row_for(action)
@@ -266,6 +265,9 @@ class BrowseScreen(BaseScreen[None]):
 
     def action_chat(self) -> None:
         self._request("chat")
+
+    def action_chat_beside(self) -> None:
+        self._request("chat_beside")
 
     def action_edit(self) -> None:
         self._request("edit")

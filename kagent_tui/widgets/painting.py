@@ -50,11 +50,11 @@ class Painter:
         return Strip(segments).adjust_cell_length(width, self.style(Tone.PLAIN, over))
 
     def _make(self, tone: Tone, over: str) -> Style:
-        base = self._widget.rich_style
-        style = base + self._widget.get_component_rich_style(f"tone--{tone}", partial=True)
+        # The whole style, not the partial one: only then are half-transparent and automatic colours worked out.
+        style = self._widget.get_component_rich_style(f"tone--{tone}")
         if not over:
             return style
-        cursor = base + self._widget.get_component_rich_style(over, partial=True)
+        cursor = self._widget.get_component_rich_style(over)
         if cursor.bgcolor is None or cursor.bgcolor.type is not ColorType.TRUECOLOR:
             return style + Style(reverse=True)
         if style.color is None or style.color.type is not ColorType.TRUECOLOR:

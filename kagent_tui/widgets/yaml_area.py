@@ -37,6 +37,17 @@ class YamlArea(TextArea):
         row = max(0, min(line - 1, self.document.line_count - 1))
         self.move_cursor((row, max(0, column - 1)), center=True)
 
+    async def _on_key(self, event: events.Key) -> None:
+        """Run cursor keys here, at once.
+
+        Textual runs bindings only after the event has bubbled up, so of keys that arrive together (a slow line) letters
+        would overtake the arrows typed before them and land in the wrong place.
+        """
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            event.stop()
+            event.prevent_default()
+            await self.run_action(binding.action)
+
     async def _on_paste(self, event: events.Paste) -> None:
         await super()._on_paste(events.Paste(clean(event.text)))
         event.stop()

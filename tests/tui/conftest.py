@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from textual.app import App
+from textual.pilot import Pilot
 
 from kagent_api.errors import ObjectRef
-from kagent_api.kube import Access, Conflict, Invalid, KubeClient, KubeError, NotFound, ObjectList, WatchEvent
+from kagent_api.kube import Access, Conflict, KubeClient, KubeError, NotFound, ObjectList, WatchEvent
 from kagent_api.kube.client import PatchKind
 from kagent_api.kube.resources import JsonObject, Resource
-from kagent_tui.cluster.contexts import Opened, Options
+from kagent_tui.app import KagentApp
+from kagent_tui.cluster.contexts import Opened
+from kagent_tui.cluster.kinds import ref_of
+from kagent_tui.editing.drafts import DraftStore
 
 NOW = 1_800_000_000.0
 
@@ -310,29 +316,76 @@ def sample() -> list[JsonObject]:
     ]  # fmt: skip
 
 
+class Samples:
+    """The factories above, for tests (importlib mode has no imports between test modules)."""
+
+    NOW = NOW
+    agent = staticmethod(agent)
+    model = staticmethod(model)
+    remote = staticmethod(remote)
+    stdio = staticmethod(stdio)
+    tool_of = staticmethod(tool_of)
+    event = staticmethod(event)
+    condition = staticmethod(condition)
+    all = staticmethod(sample)
+    kube = MemoryKube
+
+
+class DictWorld:
+    """A world for renderers: objects by reference."""
+
+    def __init__(self, *objects: JsonObject) -> None:
+        self._objects = {ref_of(obj): obj for obj in objects}
+
+    def find(self, ref: ObjectRef) -> JsonObject | None:
+        return self._objects.get(ref)
+
+
+@pytest.fixture
+def samples() -> type[Samples]:
+    return Samples
+
+
+@pytest.fixture
+def world() -> Callable[..., DictWorld]:
+    return DictWorld
+
+
 @pytest.fixture
 def kube() -> MemoryKube:
     return MemoryKube(*sample())
 
 
 @pytest.fixture
-def opener(kube: MemoryKube) -> Callable[[Options], Opened]:
-    def open_memory(options: Options) -> Opened:
-        return Opened(kube, options.namespaces if not options.all_namespaces else ())
-
-    return open_memory
+def drafts(tmp_path: Path) -> DraftStore:
+    return DraftStore(tmp_path / "drafts")
 
 
-__all__ = [
-    "NOW",
-    "Invalid",
-    "MemoryKube",
-    "agent",
-    "condition",
-    "event",
-    "model",
-    "remote",
-    "sample",
-    "stdio",
-    "tool_of",
-]
+@pytest.fixture
+def app(kube: MemoryKube, drafts: DraftStore) -> KagentApp:
+    """The real application on the sample cluster."""
+    return KagentApp(opener=lambda options: Opened(kube, options.namespaces), drafts=drafts)
+
+
+async def settled(pilot: Pilot[int], until: Callable[[], bool]) -> None:
+    """Wait for a state of the screen, bounded."""
+    async with asyncio.timeout(10):
+        while not until():
+            await pilot.pause(0.02)
+    await pilot.pause()
+
+
+def screen_text(shown: App[int]) -> str:
+    """Return what is on the screen, without colours and trailing spaces."""
+    strips = shown.screen._compositor.render_strips()  # pyright: ignore[reportPrivateUsage] - nothing public gives text
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips).rstrip() + "\n"
+
+
+@pytest.fixture
+def until() -> Callable[[Pilot[int], Callable[[], bool]], Awaitable[None]]:
+    return settled
+
+
+@pytest.fixture
+def text_of() -> Callable[[App[int]], str]:
+    return screen_text
