@@ -22,7 +22,7 @@ from kagent_engine.models.base import ModelError
 from kagent_engine.models.endpoint import Endpoint
 from kagent_engine.shapes import JsonObject, as_object, is_object
 
-__all__ = ["error_in_stream", "from_network", "from_response"]
+__all__ = ["error_in_stream", "from_network", "from_response", "said"]
 
 _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 # Codes that come with a retryable status though waiting helps nobody.
@@ -35,7 +35,7 @@ _MAX_MESSAGE = 500
 
 def from_response(status: int, headers: Mapping[str, str], body: bytes, endpoint: Endpoint, key: str) -> ModelError:
     """Return the error for an answer with an error status."""
-    message, code = _said(body)
+    message, code = said(body)
     message = _masked(message or _phrase(status), key)
     final = code in _FINAL_CODES
     return ModelError(
@@ -102,7 +102,7 @@ def _phrase(status: int) -> str:
         return "no reason given"
 
 
-def _said(body: bytes) -> tuple[str, str]:
+def said(body: bytes) -> tuple[str, str]:
     """Return message and code of an error body of any shape."""
     try:
         parsed: object = orjson.loads(body)

@@ -20,6 +20,7 @@ from kagent_api.engine_config import ModelSettings
 from kagent_engine.errors import ConfigError
 from kagent_engine.models.base import ModelError, ModelEvent, ModelRequest
 from kagent_engine.models.connection import TlsOptions
+from kagent_engine.models.failures import said
 from kagent_engine.models.openai_chat import ChatReader
 from kagent_engine.models.openai_messages import chat_messages, chat_tools
 from kagent_engine.settings import PathMap
@@ -96,7 +97,7 @@ class LiteLLMModel:
             arguments["api_key"] = request.api_key
         reader = ChatReader()
         # What its providers' own SDKs raise before LiteLLM wraps it: missing credentials, packages and files.
-        failures = (litellm.exceptions.OpenAIError, ValueError, TypeError, OSError, RuntimeError, ImportError)
+        failures = (litellm.exceptions.openai.OpenAIError, ValueError, TypeError, OSError, RuntimeError, ImportError)
         try:
             async for chunk in await litellm.acompletion(**arguments):
                 for event in reader.feed(cast("JsonObject", chunk.model_dump())):
@@ -117,7 +118,7 @@ class LiteLLMModel:
     def _error(self, error: Exception) -> ModelError:
         status = getattr(error, "status_code", 0)
         status = status if isinstance(status, int) else 0
-        message = str(getattr(error, "message", "") or error).strip().removeprefix("litellm.")
+        message = _words(str(getattr(error, "message", "") or error))
         remedy = ""
         if status in (401, 403):
             remedy = f"check the ModelConfig's apiKeySecret ({self._key_variable})"
@@ -129,6 +130,13 @@ class LiteLLMModel:
             f"{self._provider} model {self.name!r}: {message[:500]}", status=status, code=type(error).__name__,
             retryable=status in _RETRYABLE, remedy=remedy,
         )  # fmt: skip
+
+
+def _words(message: str) -> str:
+    """Return the provider's own message where LiteLLM quotes its answer as JSON, else LiteLLM's."""
+    begin, end = message.find("{"), message.rfind("}")
+    inner = said(message[begin : end + 1].encode())[0] if 0 <= begin < end else ""
+    return inner or message.strip().removeprefix("litellm.")
 
 
 def call_arguments(settings: ModelSettings, env: Mapping[str, str]) -> JsonObject:

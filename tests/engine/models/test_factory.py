@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kagent_api.engine_config import ModelSettings
+from kagent_engine.errors import ConfigError, InvalidSpec
+from kagent_engine.models.connection import TlsOptions
+from kagent_engine.models.factory import build_model
+from kagent_engine.settings import PathMap
+
+
+def settings(**given: Any) -> ModelSettings:
+    return ModelSettings.model_validate({"model": "m", **given})
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "says"),
+    [
+        ({"type": "mystery"}, "model.type", "'mystery' is no provider"),
+        ({"type": "openai", "model": ""}, "model.model", "names no model"),
+        ({"type": "azure_openai", "api_version": "v"}, "model.endpoint", "AZURE_OPENAI_ENDPOINT"),
+        ({"type": "azure_openai", "endpoint": "https://a"}, "model.api_version", "OPENAI_API_VERSION"),
+        ({"type": "foundry", "endpoint": "https://a"}, "model.api_version", "FOUNDRY_API_VERSION"),
+        ({"type": "openai", "token_exchange": {"type": "GDCHServiceAccount"}}, "model.token_exchange", "not supported"),
+    ],
+)
+def test_a_model_that_cannot_be_built_names_field_and_remedy(given: dict[str, Any], field: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        build_model(settings(**given), {})
+    assert caught.value.field == field
+    assert caught.value.remedy
+
+
+def test_an_authority_that_is_missing_is_named_where_it_was_looked_for(tmp_path: Path) -> None:
+    paths = PathMap((("/etc/ssl/certs/custom/ca", str(tmp_path)),))
+    given = settings(type="openai", tls_ca_cert_path="/etc/ssl/certs/custom/ca/ca.crt")
+    with pytest.raises(InvalidSpec, match=str(tmp_path / "ca.crt")):
+        build_model(given, {}, paths=paths)
+
+
+def test_tls_options_become_what_the_client_takes() -> None:
+    assert TlsOptions().context() is True
+    assert TlsOptions(verify=False).context() is False
+    alone = TlsOptions(system_authorities=False).context()
+    assert not isinstance(alone, bool)
+    assert alone.cert_store_stats()["x509_ca"] == 0
+
+
+def test_a_missing_litellm_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(name: str) -> None:
+        return None
+
+    monkeypatch.setattr("importlib.util.find_spec", nothing)
+    with pytest.raises(ConfigError, match=r"Anthropic needs LiteLLM.*kagent-engine\[providers\]"):
+        build_model(settings(type="anthropic"), {})
