@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from kagent_api.agents import A2ASkill, AgentSpec
 from kagent_api.names import AGENT_PORT
-from kagent_api.schema import JsonObject
+
+if TYPE_CHECKING:
+    # The resource types cost a quarter of a second to import; the operator needs the addresses only.
+    from kagent_api.agents import A2ASkill, AgentSpec
+    from kagent_api.schema import JsonObject
 
 __all__ = ["CARD_PATH", "LEGACY_CARD_PATH", "agent_card", "card_at"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from kagent_api.schema import JsonObject
+if TYPE_CHECKING:
+    from kagent_api.schema import JsonObject
 
 __all__ = ["get_condition", "remove_condition", "set_condition"]
 

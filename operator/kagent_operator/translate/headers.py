@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from kagent_api.engine_config import HeaderFile
 from kagent_api.errors import ObjectRef
 from kagent_operator.translate.fields import JsonObject, rows, section, text
 from kagent_operator.translate.prompt import value_from
-from kagent_operator.translate.settings import Profile
+from kagent_operator.translate.settings import HEADERS_DIRECTORY, Profile
 from kagent_operator.translate.world import World
 
 __all__ = ["HEADER_KEY_PREFIX", "HeaderWriter"]
@@ -56,4 +55,5 @@ class HeaderWriter:
             number += 1
             name = f"{wanted}-{number}"
         self.files[name] = value
-        return str(HeaderFile.named(name))
+        # kagent_api.engine_config.HeaderFile is how the engine reads it; importing that would load pydantic.
+        return f"${{file:{HEADERS_DIRECTORY}/{name}}}"

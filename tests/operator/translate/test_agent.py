@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kagent_api.engine_config import EngineConfig
+from kagent_api.engine_config import EngineConfig, HeaderFile
 from kagent_api.errors import InvalidSpec
 from kagent_operator.errors import MissingReference
 from kagent_operator.translate import Profile, Settings, Snapshot, Translation, translate_agent
@@ -209,7 +209,10 @@ def test_secret_headers_are_files_in_our_profile_and_plain_in_upstreams() -> Non
     ours = _translate(_agent(tools=[tool]), server, secret)
     headers = ours.config["http_tools"][0]["params"]["headers"]
     assert headers["X-Plain"] == "p"
-    name = headers["Authorization"].removeprefix("${file:/etc/kagent/headers/").removesuffix("}")
+    file = HeaderFile.parse(headers["Authorization"])
+    assert file is not None
+    name = file.path.removeprefix("/etc/kagent/headers/")
+    assert HeaderFile.named(name) == file
     data = _made(ours, "Secret")["stringData"]
     assert data[f"header.{name}"] == "Bearer x"
     assert "Bearer x" not in data["config.json"]
