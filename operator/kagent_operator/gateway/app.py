@@ -8,7 +8,18 @@ from contextlib import asynccontextmanager
 import httpx
 from starlette.applications import Starlette
 
-from kagent_operator.gateway import a2a, feedback, info, sessions, shares, tasks, toolservers
+from kagent_operator.gateway import (
+    a2a,
+    changes,
+    feedback,
+    info,
+    memories,
+    prompts,
+    sessions,
+    shares,
+    tasks,
+    toolservers,
+)
 from kagent_operator.gateway import agents as agent_routes
 from kagent_operator.gateway.cards import CardReader
 from kagent_operator.gateway.context import Gateway
@@ -17,6 +28,7 @@ from kagent_operator.gateway.directory import AgentDirectory
 from kagent_operator.gateway.principal import authenticator
 from kagent_operator.gateway.replies import EXCEPTION_HANDLERS
 from kagent_operator.gateway.settings import GatewaySettings
+from kagent_operator.gateway.writer import ResourceWriter
 from kagent_operator.store import Store
 
 __all__ = ["create_app"]
@@ -29,6 +41,9 @@ _ROUTES = (
     *shares.ROUTES,
     *tasks.ROUTES,
     *feedback.ROUTES,
+    *memories.ROUTES,
+    *prompts.ROUTES,
+    *changes.ROUTES,
     *a2a.ROUTES,
 )
 
@@ -39,10 +54,12 @@ def create_app(
     store: Store,
     settings: GatewaySettings | None = None,
     http: httpx.AsyncClient | None = None,
+    writer: ResourceWriter | None = None,
 ) -> Starlette:
     """Return the gateway. It uses the store and does not close it; a client of its own it closes at shutdown.
 
     The client to agents honours HTTP_PROXY and NO_PROXY: in the local cluster cluster names resolve through it.
+    Without a writer resources are read-only here.
     """
     settings = settings or GatewaySettings()
     client = http or httpx.AsyncClient(
@@ -67,5 +84,6 @@ def create_app(
         http=client,
         cards=CardReader(client),
         dialects=DialectMemory(),
+        writer=writer,
     )
     return app

@@ -13,9 +13,10 @@ from kagent_api.schema import JsonObject
 from kagent_operator.gateway.cards import CardReader
 from kagent_operator.gateway.dialect_memory import DialectMemory
 from kagent_operator.gateway.directory import AgentDirectory
-from kagent_operator.gateway.errors import BadRequest, Forbidden, TooLarge
+from kagent_operator.gateway.errors import BadRequest, Forbidden, ReadOnly, TooLarge
 from kagent_operator.gateway.principal import Authenticator, Principal
 from kagent_operator.gateway.settings import GatewaySettings
+from kagent_operator.gateway.writer import ResourceWriter
 from kagent_operator.store import Store
 
 __all__ = [
@@ -42,6 +43,7 @@ class Gateway:
     http: httpx.AsyncClient
     cards: CardReader
     dialects: DialectMemory
+    writer: ResourceWriter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,14 @@ def gateway_of(request: Request) -> Gateway:
 def caller(request: Request) -> Principal:
     """Return who is calling; raise Unauthorized when that cannot be told."""
     return gateway_of(request).authenticate(request)
+
+
+def writer_of(request: Request) -> ResourceWriter:
+    """Return what changes resources; raise ReadOnly where there is none."""
+    writer = gateway_of(request).writer
+    if writer is None:
+        raise ReadOnly("this server does not change resources", remedy="use kubectl or the dashboard")
+    return writer
 
 
 async def acting_on(request: Request, session_id: str, *, writing: bool) -> Acting:

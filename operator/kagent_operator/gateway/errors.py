@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from kagent_api.errors import KagentError
 
-__all__ = ["BadRequest", "Conflict", "Forbidden", "Missing", "Problem", "TooLarge", "Unauthorized"]
+__all__ = ["BadRequest", "Conflict", "Forbidden", "Missing", "Problem", "ReadOnly", "TooLarge", "Unauthorized"]
 
 
 class Problem(KagentError):
@@ -57,3 +57,9 @@ class TooLarge(Problem):
     """The body is larger than this server takes."""
 
     status = 413
+
+
+class ReadOnly(Problem):
+    """This gateway was started without the means to change resources."""
+
+    status = 501

@@ -16,12 +16,17 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from kagent_api.errors import TransientError
+from kagent_api.kube import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound
 from kagent_operator.gateway.errors import Problem, Unauthorized
 from kagent_operator.store import StoreError
 
 __all__ = ["EXCEPTION_HANDLERS", "as_json", "ok"]
 
 _log = logging.getLogger(__name__)
+
+_KUBE_STATUS: tuple[tuple[type[KubeError], int], ...] = (
+    (NotFound, 404), (AlreadyExists, 409), (Conflict, 409), (Invalid, 400), (Forbidden, 403),
+)  # fmt: skip
 
 
 def as_json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -61,6 +66,17 @@ async def store_failed(request: Request, error: Exception) -> Response:
     return as_json({"error": "the session store cannot be used; the operator's log says why"}, 500)
 
 
+async def kube_refused(request: Request, error: Exception) -> Response:
+    """Answer what the API server said to a change, in its own words where the caller can act on them."""
+    assert isinstance(error, KubeError)  # registered for this class only
+    if isinstance(error, TransientError):
+        return await not_now(request, error)
+    for refusal, status in _KUBE_STATUS:
+        if isinstance(error, refusal):
+            return as_json({"error": str(error)}, status)
+    return await failed(request, error)
+
+
 async def not_now(request: Request, error: Exception) -> Response:
     """Answer what may work in a moment: the operator's copies of the cluster are not complete, say."""
     _log.warning("%s %s: %s", request.method, request.url.path, error)
@@ -77,6 +93,7 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     Problem: refuse,
     HTTPException: route_miss,
     StoreError: store_failed,
+    KubeError: kube_refused,
     TransientError: not_now,
     Exception: failed,
 }

@@ -1,0 +1,51 @@
+"""How the gateway changes resources: through one seam, with the operator's own rights.
+
+The API server validates; nothing is written around it. A gateway without a writer answers 501 and says what to use.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from kagent_api.kube import KubeClient, Resource
+from kagent_api.kube.resources import AGENTS, CONFIGMAPS, MCPSERVERS, MODELCONFIGS, REMOTEMCPSERVERS, SECRETS
+from kagent_api.schema import JsonObject
+
+__all__ = ["KubeWriter", "ResourceWriter"]
+
+_RESOURCES: dict[str, Resource] = {
+    resource.kind: resource for resource in (AGENTS, MODELCONFIGS, REMOTEMCPSERVERS, MCPSERVERS, CONFIGMAPS, SECRETS)
+}
+
+
+class ResourceWriter(Protocol):
+    """Creates, replaces one part of, and deletes objects by kind; raises KubeError."""
+
+    async def create(self, kind: str, obj: JsonObject) -> JsonObject: ...
+
+    async def replace(self, kind: str, namespace: str, name: str, part: str, value: object) -> JsonObject:
+        """Replace one top-level field (``spec``, ``data``) of an object whatever its version, and return it."""
+        ...
+
+    async def delete(self, kind: str, namespace: str, name: str) -> None: ...
+
+
+class KubeWriter:
+    """Writes to the API server."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+
+    async def create(self, kind: str, obj: JsonObject) -> JsonObject:
+        resource = _RESOURCES[kind]
+        # Clients of other versions send fields we may not know; upstream's server drops them too.
+        whole = obj | {"apiVersion": resource.api_version, "kind": kind}
+        return await self._client.create(resource, whole, field_validation="Warn")
+
+    async def replace(self, kind: str, namespace: str, name: str, part: str, value: object) -> JsonObject:
+        # "add" replaces a member that is there and makes one that is not (RFC 6902, 4.1).
+        change = [{"op": "add", "path": f"/{part}", "value": value}]
+        return await self._client.patch(_RESOURCES[kind], name, change, namespace, kind="json")
+
+    async def delete(self, kind: str, namespace: str, name: str) -> None:
+        await self._client.delete(_RESOURCES[kind], name, namespace)
