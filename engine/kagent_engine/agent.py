@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+from kagent_engine.compaction import CompactionRules, plan, summarise
 from kagent_engine.errors import StoreUnavailable
 from kagent_engine.events import (
-    Compacted,
     Completed,
     Emit,
     Failed,
@@ -29,7 +29,7 @@ from kagent_engine.events import (
 )
 from kagent_engine.history import Author, conversation, open_pause
 from kagent_engine.loop import Limits, Turn, run_turn
-from kagent_engine.models.base import FilePart, Model, TextPart
+from kagent_engine.models.base import FilePart, Model, ModelError, TextPart
 from kagent_engine.sessions import Session, SessionStore, session_name
 from kagent_engine.shapes import JsonObject
 from kagent_engine.tools.base import Answer, CallContext, Tool, ToolSource
@@ -64,6 +64,11 @@ class Agent:
     own_tools: Sequence[Tool] = ()
     require_approval: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
+    compaction: CompactionRules | None = None
+    summarizer: Model | None = None
+    _compacting: dict[tuple[str, str], asyncio.Task[None]] = field(
+        default_factory=dict[tuple[str, str], asyncio.Task[None]], repr=False
+    )
     _locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(
         default_factory=WeakValueDictionary[tuple[str, str], asyncio.Lock], repr=False
     )
@@ -71,13 +76,19 @@ class Agent:
     async def run(self, request: TurnRequest, emit: Emit) -> Outcome:
         """Run one turn; turns of one session run one after the other, in the order they came."""
         key = (request.context.session_id, request.context.user_id)
+        if compacting := self._compacting.get(key):
+            await asyncio.wait([compacting])
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             try:
                 session = await self._open(request)
             except StoreUnavailable as error:
                 return Failed("SESSION_UNAVAILABLE", str(error))
-            return await self._run(session, request, emit)
+            outcome = await self._run(session, request, emit)
+        if self.compaction is not None and not isinstance(outcome, Paused):
+            self._compacting[key] = asyncio.create_task(self._compact(request.context, self.compaction))
+            self._compacting[key].add_done_callback(lambda _: self._compacting.pop(key, None))
+        return outcome
 
     async def pending(self, session_id: str, user_id: str) -> tuple[Pending, ...]:
         """Return what the last turn of a session waits for.
@@ -89,9 +100,32 @@ class Agent:
         return open_pause(session.events) if session else ()
 
     async def aclose(self) -> None:
+        compacting = list(self._compacting.values())
+        for task in compacting:
+            task.cancel()
+        await asyncio.gather(*compacting, return_exceptions=True)
         for source in self.sources:
             await source.aclose()
         await self.model.aclose()
+        if self.summarizer is not None:
+            await self.summarizer.aclose()
+
+    async def _compact(self, context: CallContext, rules: CompactionRules) -> None:
+        """Summarise what has grown old; the session's next turn waits until this is done."""
+        lock = self._locks.setdefault((context.session_id, context.user_id), asyncio.Lock())
+        async with lock:
+            try:
+                session = await self.store.load(context.session_id, context.user_id)
+                events = plan(session.events, rules) if session else []
+                if session is None or not events or open_pause(session.events):
+                    return
+                summary = await summarise(self.summarizer or self.model, events, rules)
+                if summary is not None:
+                    author = Author(self.name, f"e-{uuid.uuid4()}")
+                    await self.store.append(session, [author.compaction(summary)])
+                    logger.info("session %s: %d events are summarised", session.id, len(events))
+            except (ModelError, StoreUnavailable) as error:
+                logger.warning("session %s is not summarised: %s", context.session_id, error)
 
     async def _open(self, request: TurnRequest) -> Session:
         context = request.context
@@ -173,8 +207,6 @@ class _Record:
                 self.events.append(self.author.model(event))
             case ToolReturned():
                 self._results[event.call.id] = event
-            case Compacted():
-                self.events.append(self.author.compaction(event))
             case _:
                 pass
 

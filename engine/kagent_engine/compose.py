@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Final
+
+from kagent_api.engine_config import Compaction
 from kagent_engine.agent import Agent
+from kagent_engine.compaction import CompactionRules
 from kagent_engine.config import Configuration
 from kagent_engine.errors import ConfigError
 from kagent_engine.loop import Limits
@@ -14,6 +19,10 @@ from kagent_engine.tools.ask_user import AskUser
 from kagent_engine.tools.sources import build_sources
 
 __all__ = ["compose"]
+
+logger = logging.getLogger(__name__)
+
+_NOT_YET: Final = ("memory", "share_tools", "execute_code", "network")
 
 
 def compose(configuration: Configuration, settings: Settings, *, url: str) -> Serving:
@@ -27,6 +36,11 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
         raise ConfigError("config.json", "there is no model", field="model")
     sources = build_sources(config, settings)
     store = open_store(settings, database=config.session_db_url or "")
+    compaction = config.context_config.compaction if config.context_config else None
+    summarizer = compaction.summarizer_model if compaction and compaction.summarizer_model != config.model else None
+    for option in _NOT_YET:
+        if getattr(config, option):
+            logger.warning("config.json: %s is set, which this engine does not act on", option)
     servers = (*config.http_tools, *config.sse_tools)
     agent = Agent(
         name=settings.name.replace("-", "_"),
@@ -37,6 +51,8 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
         own_tools=[AskUser()],
         require_approval=frozenset(name for server in servers for name in server.require_approval),
         limits=Limits(tool_rounds=settings.tool_rounds),
+        compaction=_rules(compaction) if compaction else None,
+        summarizer=build_model(summarizer, paths=settings.paths) if summarizer else None,
     )
     return Serving(
         agent,
@@ -49,4 +65,14 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
         largest_request=settings.largest_request,
         unready=sources.unready,
         started=sources.start,
+    )
+
+
+def _rules(compaction: Compaction) -> CompactionRules:
+    return CompactionRules(
+        interval=compaction.compaction_interval,
+        overlap=compaction.overlap_size or 0,
+        token_threshold=compaction.token_threshold,
+        retention=compaction.event_retention_size or 0,
+        prompt=compaction.prompt_template or "",
     )

@@ -139,7 +139,7 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """Older parts of the conversation were replaced by a summary, up to and including the event at ``end``."""
+    """A summary that stands for the events from ``start`` to ``end``, both included; it is made between turns."""
 
     summary: str
     start: float
@@ -173,7 +173,5 @@ class Failed:
 
 
 Outcome: TypeAlias = Completed | Paused | Failed
-TurnEvent: TypeAlias = (
-    TextChunk | ThoughtChunk | ModelReplied | ToolProgressed | ToolReturned | Warned | Compacted | Outcome
-)
+TurnEvent: TypeAlias = TextChunk | ThoughtChunk | ModelReplied | ToolProgressed | ToolReturned | Warned | Outcome
 Emit: TypeAlias = Callable[[TurnEvent], Awaitable[None]]

@@ -35,6 +35,7 @@ from kagent_engine.tools.results import model_text
 __all__ = [
     "CONFIRMATION",
     "Author",
+    "compactions",
     "confirmation",
     "conversation",
     "event_time",
@@ -174,7 +175,7 @@ def conversation(events: Iterable[JsonObject], *, waiting: Iterable[str] = ()) -
         content = as_object(event.get("content"))
         parts = as_objects(content.get("parts"))
         if summary := _compaction(event):
-            messages.append(UserMessage((TextPart(f"Summary of the conversation so far:\n{summary[2]}"),)))
+            messages.append(UserMessage((TextPart(f"Summary of the conversation so far:\n{summary.summary}"),)))
             continue
         answers = [as_object(_either(part, "function_response", "functionResponse")) for part in parts]
         if any(answers):
@@ -236,18 +237,26 @@ def _asks(call: ToolCall, nested: Nested | None) -> bool:
     return call.name == ASK_USER
 
 
+def compactions(events: Iterable[JsonObject]) -> list[Compacted]:
+    """Return the summaries among a session's events."""
+    return [found for event in events if (found := _compaction(event))]
+
+
 def _uncompacted(events: Sequence[JsonObject]) -> Iterable[JsonObject]:
-    """Drop what a later compaction covers; the compaction event takes the place of the first dropped one."""
-    ranges = [(found, event) for event in events if (found := _compaction(event))]
+    """Drop what any summary covers and put each summary where what it covers ended."""
+    ranges = compactions(events)
     if not ranges:
         return events
-    (start, end, _), last = max(ranges, key=lambda item: item[0][1])
-    kept = [event for event in events if not start <= event_time(event) <= end and not _compaction(event)]
-    before = [event for event in kept if event_time(event) < start]
-    return [*before, last, *kept[len(before) :]]
+    timed = [
+        (event_time(event), event)
+        for event in events
+        if not _compaction(event) and not any(found.start <= event_time(event) <= found.end for found in ranges)
+    ]
+    timed.extend((found.end, event) for event in events if (found := _compaction(event)))
+    return [event for _, event in sorted(timed, key=lambda item: item[0])]
 
 
-def _compaction(event: JsonObject) -> tuple[float, float, str] | None:
+def _compaction(event: JsonObject) -> Compacted | None:
     found = as_object(as_object(event.get("actions")).get("compaction"))
     if not found:
         return None
@@ -256,7 +265,7 @@ def _compaction(event: JsonObject) -> tuple[float, float, str] | None:
     start, end = _either(found, "start_timestamp", "startTimestamp"), _either(found, "end_timestamp", "endTimestamp")
     if not isinstance(start, int | float) or not isinstance(end, int | float) or not text:
         return None
-    return float(start), float(end), text
+    return Compacted(text, float(start), float(end))
 
 
 def _assistant(parts: Sequence[JsonObject]) -> AssistantMessage | None:

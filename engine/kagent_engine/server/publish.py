@@ -14,7 +14,6 @@ from typing import Any, Final, Protocol, assert_never
 
 from kagent_api.names import ACTIVITY_EXTENSION
 from kagent_engine.events import (
-    Compacted,
     Completed,
     Failed,
     ModelReplied,
@@ -104,8 +103,6 @@ class Publisher:
                 await self._activity(facts | {"total": total, "message": message})
             case Warned(code, message, source):
                 await self._activity({"type": "warning", "code": code, "message": message, "source": source})
-            case Compacted():
-                await self._activity({"type": "compaction", "characters": len(event.summary)})
             case Completed() | Failed() | Paused():
                 raise AssertionError("outcomes go through end()")
             case _:
