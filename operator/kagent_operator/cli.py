@@ -113,6 +113,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     _flag(parser, "--http-address", "0.0.0.0:8083", "where the HTTP API listens")
     _flag(parser, "--health-address", "0.0.0.0:8082", "where health, readiness and metrics listen")
     _flag(parser, "--tool-refresh-interval", "60s", "time between two looks at a tool server")
+    parser.add_argument("--leader-elect", action="store_true", help="reconcile only while holding the Lease")
+    parser.add_argument("--take-over", action="store_true", help="start although another controller is at work")
     _flag(parser, "--data-dir", "", "folder of the SQLite store; else $KAGENT_TUI_STATE or the XDG state directory")
     _flag(parser, "--database-url", "", "PostgreSQL instead of SQLite")
     _flag(
@@ -206,6 +208,8 @@ def _run(arguments: argparse.Namespace) -> int:
         auth_mode="none" if arguments.auth_mode in _AUTH_NAMES else "trusted-proxy",
         user_id_claim=arguments.auth_user_id_claim,
         a2a_base_url=arguments.a2a_base_url,
+        leader_elect=arguments.leader_elect,
+        take_over=arguments.take_over,
         database_url=arguments.database_url,
         data_dir=Path(arguments.data_dir) if arguments.data_dir else None,
     )

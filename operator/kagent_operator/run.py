@@ -1,19 +1,21 @@
 """``kagent-operator run``: reconcilers, HTTP API and health on one event loop, until SIGTERM.
 
-Stops in order: no new work, open requests get a moment to end, then the connections to the API server go. Imports of
-the HTTP API wait until the reconcilers watch, so that agents start first.
+Stops in order: no new work, open requests get a moment to end, then the connections to the API server go. The HTTP API
+is imported beside the reconcilers' first lists, so that agents start first.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import signal
 import socket
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -21,6 +23,7 @@ from kagent_api.errors import InvalidSpec
 from kagent_api.kube import Access, KubeClient, load_access
 from kagent_api.names import VERSION
 from kagent_operator.reconcile import Operator
+from kagent_operator.reconcile.leader import Leader, OtherController, find_other_controller
 from kagent_operator.translate.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ class Options:
     a2a_base_url: str = ""
     database_url: str = ""
     data_dir: Path | None = None
+    leader_elect: bool = False
+    take_over: bool = False
     instance: str = field(default_factory=lambda: os.environ.get("POD_NAME", "") or os.uname().nodename)
 
 
@@ -91,7 +96,10 @@ async def run(options: Options) -> None:
             instance=options.instance,
         )
         async with asyncio.TaskGroup() as group:
-            work = [group.create_task(operator.watch()), group.create_task(operator.reconcile())]
+            work = [
+                group.create_task(operator.watch()),
+                group.create_task(_lead(options, operator, client, namespaces)),
+            ]
             group.create_task(_serve(options, operator, namespaces, stop))
             await stop.wait()
             _log.info("stopping")
@@ -99,24 +107,51 @@ async def run(options: Options) -> None:
                 task.cancel()
 
 
+async def _lead(options: Options, operator: Operator, client: KubeClient, namespaces: tuple[str, ...]) -> None:
+    """Reconcile, as the only one who does."""
+    if not options.take_over and (other := await find_other_controller(client, namespaces, datetime.now(UTC))):
+        raise OtherController(
+            f"another controller reconciles the same agents: {other}",
+            remedy="stop it first, or start with --take-over",
+        )
+    if not options.leader_elect:
+        await operator.reconcile()
+        return
+    leader = Leader(client, options.settings.controller_namespace, options.instance)
+    operator.standing_by = True
+    await leader.acquire()
+    operator.standing_by = False
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(leader.hold())
+            group.create_task(operator.reconcile())
+    finally:
+        # Shielded: a cancelled replica still lets the next one begin at once.
+        await asyncio.shield(leader.release())
+
+
+def _import_servers() -> None:
+    """Import what serving needs; half a second that the reconcilers need not wait for."""
+    for name in ("uvicorn", "kagent_operator.health", "kagent_operator.gateway", "kagent_operator.store"):
+        importlib.import_module(name)
+
+
 async def _serve(options: Options, operator: Operator, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
+    await asyncio.to_thread(_import_servers)
+    from kagent_operator.api import open_api
     from kagent_operator.health import create_health_app
     from kagent_operator.metrics import render_metrics
 
     api_serves = asyncio.Event()
 
     def ready() -> str:
-        if not operator.started.is_set():
+        if not operator.started.is_set() and not operator.standing_by:
             return "; ".join(operator.cache.problems()) or "the cluster's objects are being listed"
         return "" if api_serves.is_set() else "the HTTP API is starting"
 
     health = create_health_app(ready=ready, metrics=lambda: render_metrics(operator))
     async with asyncio.TaskGroup() as group:
         group.create_task(_serve_app(health, options.health_address, stop))
-        # A turn of the loop for the reflectors' first requests before the imports below hold it up.
-        await asyncio.sleep(0)
-        from kagent_operator.api import open_api
-
         async with open_api(options, operator, namespaces) as app:
             await _serve_app(app, options.http_address, stop, started=api_serves)
 

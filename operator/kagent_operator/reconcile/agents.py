@@ -13,6 +13,7 @@ from kagent_operator.reconcile.cache import CannotRead, View
 from kagent_operator.reconcile.context import Context
 from kagent_operator.reconcile.hashes import WithCurrentHashes
 from kagent_operator.reconcile.keys import Key, key_of
+from kagent_operator.reconcile.revisions import GENERATION
 from kagent_operator.reconcile.rollout import judge
 from kagent_operator.reconcile.status import StatusDraft
 from kagent_operator.reconcile.toolstate import tool_problems
@@ -39,6 +40,8 @@ class AgentReconciler:
         failure: KagentError | None = None
         try:
             translation = self._translate(agent, view)
+            await self._context.revisions.record(agent, view.get("Deployment", key.namespace, key.name))
+            _mark_generation(translation.objects, draft.generation)
             await self._context.writer.ensure(agent, translation.objects, view)
             await self._context.writer.prune(agent, {key_of(obj) for obj in translation.objects})
             draft.condition("Accepted", "True", "Reconciled", _accepted(translation))
@@ -112,6 +115,14 @@ class AgentReconciler:
 def _accepted(translation: Translation) -> str:
     notes = "; ".join(translation.warnings)
     return f"Agent configuration accepted{f' ({notes})' if notes else ''}"
+
+
+def _mark_generation(objects: list[JsonObject], generation: int) -> None:
+    """Write on the Deployment (not on its Pods) which generation of the agent it is of."""
+    for obj in objects:
+        if obj["kind"] == "Deployment":
+            annotations: JsonObject = obj["metadata"].setdefault("annotations", {})
+            annotations[GENERATION] = str(generation)
 
 
 def _own_words(error: KagentError, key: Key) -> str:

@@ -11,6 +11,7 @@ from kagent_operator.reconcile.cache import Cache, View
 from kagent_operator.reconcile.discoveries import Discoveries
 from kagent_operator.reconcile.events import EventRecorder
 from kagent_operator.reconcile.keys import Key
+from kagent_operator.reconcile.revisions import Revisions
 from kagent_operator.reconcile.status import Now, StatusWriter
 from kagent_operator.translate.settings import Settings
 
@@ -26,6 +27,7 @@ class Context:
     status: StatusWriter
     events: EventRecorder
     discoveries: Discoveries
+    revisions: Revisions
     settings: Settings
     namespaces: Sequence[str]
     now: Now

@@ -32,6 +32,7 @@ from kagent_operator.reconcile.events import EventRecorder
 from kagent_operator.reconcile.mcpservers import McpServerReconciler
 from kagent_operator.reconcile.modelconfigs import ModelConfigReconciler
 from kagent_operator.reconcile.remoteservers import RemoteServerReconciler
+from kagent_operator.reconcile.revisions import Revisions
 from kagent_operator.reconcile.status import Now, StatusWriter, utc_now
 from kagent_operator.translate.settings import Settings
 
@@ -69,6 +70,8 @@ class Operator:
     ) -> None:
         self.controller = Controller()
         self.started = asyncio.Event()
+        # A replica that waits for its turn is ready to serve the HTTP API.
+        self.standing_by = False
         watched = WATCHED if namespaces else (*WATCHED, NAMESPACES)
 
         def make_reflector(
@@ -89,6 +92,7 @@ class Operator:
             status=StatusWriter(client, self.cache, self.events),
             events=self.events,
             discoveries=self.discoveries,
+            revisions=Revisions(client),
             settings=settings,
             namespaces=tuple(namespaces),
             now=now,

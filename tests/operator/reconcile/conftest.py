@@ -35,11 +35,15 @@ class FakeCluster:
 
     # The part that KubeClient has as well.
 
-    async def list(self, resource: Resource, namespace: str | None = None, **_: object) -> ObjectList:
+    async def list(
+        self, resource: Resource, namespace: str | None = None, *, label_selector: str = "", **_: object
+    ) -> ObjectList:
+        label, _equals, value = label_selector.partition("=")
         items = [
             copy.deepcopy(obj)
             for (kind, where, _), obj in self.objects.items()
             if kind == resource.kind and namespace in (None, where)
+            if not label or obj["metadata"].get("labels", {}).get(label) == value
         ]
         return ObjectList(items, str(self._version))
 

@@ -387,3 +387,26 @@ async def test_a_deleted_agent_is_forgotten(world: Any) -> None:
         operator.controller.queue.add(_key(agent(metadata={"namespace": "kagent"})))
         await world.settle()
         assert world.cluster.writes == []
+
+
+async def test_the_last_twenty_applied_generations_are_kept(world: Any) -> None:
+    for obj in (key_secret(), model(), agent(systemMessage="number 1")):
+        await world.cluster.put(obj)
+
+    def kept() -> list[str]:
+        return [
+            obj["data"]["spec"]["declarative"]["systemMessage"]
+            for (kind, _, _), obj in sorted(world.cluster.objects.items(), key=lambda item: item[1].get("revision", 0))
+            if kind == "ControllerRevision"
+        ]
+
+    async with world.running():
+        await world.until(lambda: kept() == ["number 1"])
+        for number in range(2, 24):
+            await world.cluster.put(agent(systemMessage=f"number {number}"))
+            await world.until(lambda number=number: kept()[-1:] == [f"number {number}"])
+        await world.until(lambda: kept() == [f"number {number}" for number in range(4, 24)])
+        await world.settle()
+        assert world.cluster.get("Deployment", "helper")["metadata"]["annotations"]["kagent-tui.dev/generation"] == "23"
+        world.cluster.remove("Agent", "helper")
+        assert kept() == []
