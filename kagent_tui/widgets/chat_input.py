@@ -4,7 +4,9 @@ first."""
 from __future__ import annotations
 
 from textual import events
+from textual.geometry import Region
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import TextArea
 
 from kagent_tui.chat.prompt_history import PromptHistory, Recall
@@ -40,6 +42,12 @@ class ChatInput(TextArea):
         self._recall = Recall(self._history)
         # A blinking cursor would write to the terminal for ever.
         self.cursor_blink = False
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # A closed pane's field may be painted once more before the new layout; its styles are gone by then.
+        if not self.is_attached:
+            return [Strip.blank(crop.width)] * crop.height
+        return super().render_lines(crop)
 
     def sent(self) -> None:
         """Empty the field: its text is on its way."""

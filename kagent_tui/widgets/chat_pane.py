@@ -97,25 +97,20 @@ class ChatPane(Vertical):
         self._stopping = False
         self._escaped = float("-inf")
         self._turn: Worker[None] | None = None
+        # Kept, not looked up: a turn may end after the pane is gone.
+        self._subject = SpanLine(id="subject")
+        self._doing = SpanLine(id="doing")
+        self.view = TranscriptView(self.transcript)
+        self.decision = DecisionBar()
+        self.prompt: ChatInput
 
     def compose(self) -> ComposeResult:
-        yield SpanLine(id="subject")
-        yield TranscriptView(self.transcript)
-        yield DecisionBar()
-        yield SpanLine(id="doing")
-        yield ChatInput(self._history)
-
-    @property
-    def view(self) -> TranscriptView:
-        return self.query_one(TranscriptView)
-
-    @property
-    def prompt(self) -> ChatInput:
-        return self.query_one(ChatInput)
-
-    @property
-    def decision(self) -> DecisionBar:
-        return self.query_one(DecisionBar)
+        yield self._subject
+        yield self.view
+        yield self.decision
+        yield self._doing
+        self.prompt = ChatInput(self._history)
+        yield self.prompt
 
     @property
     def activity(self) -> Activity:
@@ -143,15 +138,16 @@ class ChatPane(Vertical):
         """Show the agent as it is now."""
         subject = self._describe(self.ref)
         left = [Span("● ", Tone.OK) if not subject.trouble else Span("!! ", Tone.BAD), span(subject.title, Tone.HEAD)]
+        # The note comes first: a narrow pane must not cut off that a model is not a real one.
+        if subject.note:
+            left.append(span(f"  {subject.note}", Tone.WARN))
         if subject.model:
             left += [Span("  model ", Tone.DIM), span(subject.model, Tone.VALUE)]
-        if subject.note:
-            left.append(span(f"  ({subject.note})", Tone.WARN))
         if subject.trouble:
             left.append(span(f"  {subject.trouble}", Tone.BAD))
         session = self.conversation.session_id if self.conversation else self._session_id
         right = [span(f"session {session[:8]} ", Tone.DIM)] if session else [Span("new session ", Tone.DIM)]
-        self.query_one("#subject", SpanLine).say(left, right)
+        self._subject.say(left, right)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "copy":
@@ -260,6 +256,8 @@ class ChatPane(Vertical):
             self._stopping = False
             self._refresh_status()
             self.refresh_subject()
+        if not self.is_attached:
+            return
         if self.conversation is not None and self.conversation.pause:
             self._ask()
         elif self._queue:
@@ -381,4 +379,4 @@ class ChatPane(Vertical):
         spans = status_spans(self.transcript, self.activity, self._clock, self._now(), queued=len(self._queue))
         if hidden := (0 if self.view.following else self.view.hidden_lines):
             spans.append(Span(f"  ↓ {hidden} more lines (G)", Tone.DIM))
-        self.query_one("#doing", SpanLine).say(spans, token_spans(self.transcript))
+        self._doing.say(spans, token_spans(self.transcript))

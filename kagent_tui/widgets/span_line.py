@@ -45,11 +45,12 @@ class SpanLine(Widget):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         right = self._right if sum(cell_width(part.text) for part in self._right) < width - 10 else ()
+        # One cell before the text, one between the two.
         room = width - 2 - sum(cell_width(part.text) for part in right)
         left: list[Span] = []
         for part in self._left:
             text = shorten(part.text, room)
             left.append(Span(text, part.tone))
             room -= cell_width(text)
-        gap = Span(" " * max(0, room))
+        gap = Span(" " * (max(0, room) + 1))
         return self._painter.strip([Span(" "), *left, gap, *right], width)
