@@ -178,3 +178,53 @@ def test_version_and_wrong_usage(folder: Path) -> None:
     assert run(folder, "--version").stdout.startswith("kagent-engine ")
     assert run(folder, "--no-such-flag").returncode == 64
     assert "mcp-bridge" in run(folder, "--help").stdout
+
+
+def test_a_turn_that_a_crash_broke_off_is_said_to_be_so_and_the_session_goes_on(folder: Path) -> None:
+    """kill -9 in the middle of a turn: the task must not stay working for ever, and what was said is kept."""
+    model_port, port = free_port(), free_port()
+    program = [sys.executable, "-m", "kagent_engine.cli"]
+    env = environment(folder)
+    write(
+        folder,
+        CONFIG | {"model": {"type": "openai", "model": "m", "base_url": f"http://127.0.0.1:{model_port}/v1"}},
+        CARD,
+    )
+
+    def rpc(method: str, params: object) -> dict[str, Any]:
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/", body), timeout=30) as response:
+            return json.load(response)
+
+    def say(text: str, message_id: str) -> dict[str, Any]:
+        parts = [{"kind": "text", "text": text}]
+        return {"kind": "message", "role": "user", "messageId": message_id, "contextId": "s", "parts": parts}
+
+    serve = [*program, "--port", str(port), "--filepath", str(folder)]
+    # A model that takes the question and never answers.
+    with socket.create_server(("127.0.0.1", model_port)):
+        first = subprocess.Popen(serve, stderr=subprocess.DEVNULL, env=env)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/readyz")
+            sent = rpc("message/send", {"message": say("first", "m1"), "configuration": {"blocking": False}})
+        finally:
+            first.kill()
+            first.wait()
+    task_id = sent["result"]["id"]
+    assert sent["result"]["status"]["state"] in {"submitted", "working"}
+
+    scripted = subprocess.Popen([*program, "scripted-model", "--port", str(model_port)], env=env)
+    second = subprocess.Popen(serve, stderr=subprocess.DEVNULL, env=env)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/readyz")
+        found = rpc("tasks/get", {"id": task_id})["result"]
+        went_on = rpc("message/send", {"message": say("second", "m2")})["result"]
+    finally:
+        for process in (second, scripted):
+            process.terminate()
+            process.wait(timeout=30)
+
+    assert found["status"]["state"] == "failed"
+    assert "restarted" in found["status"]["message"]["parts"][0]["text"]
+    assert found["history"][0]["parts"][0]["text"] == "first"
+    assert went_on["status"]["state"] == "completed"
