@@ -18,6 +18,7 @@ from kagent_operator.reconcile.rollout import judge
 from kagent_operator.reconcile.status import StatusDraft
 from kagent_operator.reconcile.toolstate import tool_problems
 from kagent_operator.translate.agent import Translation, model_config_name, translate_agent
+from kagent_operator.translate.deployment import deployment_block
 from kagent_operator.translate.fields import JsonObject, flag, mapping, rows, section, text
 from kagent_operator.translate.references import check_cross_namespace
 from kagent_operator.translate.settings import profile_of
@@ -42,7 +43,8 @@ class AgentReconciler:
             translation = self._translate(agent, view)
             await self._context.revisions.record(agent, view.get("Deployment", key.namespace, key.name))
             _mark_generation(translation.objects, draft.generation)
-            await self._context.writer.ensure(agent, translation.objects, view)
+            objects = _without_own_account(agent, translation.objects, view)
+            await self._context.writer.ensure(agent, objects, view)
             await self._context.writer.prune(agent, {key_of(obj) for obj in translation.objects})
             draft.condition("Accepted", "True", "Reconciled", _accepted(translation))
         except (InvalidSpec, Invalid, Forbidden, CannotRead) as error:
@@ -115,6 +117,18 @@ class AgentReconciler:
 def _accepted(translation: Translation) -> str:
     notes = "; ".join(translation.warnings)
     return f"Agent configuration accepted{f' ({notes})' if notes else ''}"
+
+
+def _without_own_account(agent: JsonObject, objects: list[JsonObject], view: View) -> list[JsonObject]:
+    """Leave a ServiceAccount to its owner when the author names one that is not ours and is called like the agent."""
+    name = text(agent, "metadata", "name")
+    account = view.get("ServiceAccount", text(agent, "metadata", "namespace"), name)
+    if account is None or text(deployment_block(agent), "serviceAccountName") != name:
+        return objects
+    uid = text(agent, "metadata", "uid")
+    if any(text(reference, "uid") == uid for reference in rows(account, "metadata", "ownerReferences")):
+        return objects
+    return [obj for obj in objects if obj["kind"] != "ServiceAccount"]
 
 
 def _mark_generation(objects: list[JsonObject], generation: int) -> None:

@@ -410,3 +410,13 @@ async def test_the_last_twenty_applied_generations_are_kept(world: Any) -> None:
         assert world.cluster.get("Deployment", "helper")["metadata"]["annotations"]["kagent-tui.dev/generation"] == "23"
         world.cluster.remove("Agent", "helper")
         assert kept() == []
+
+
+async def test_a_service_account_that_the_author_names_is_used_and_not_touched(world: Any) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "helper"}}
+    for obj in (key_secret(), model(), account, agent(deployment={"serviceAccountName": "helper"})):
+        await world.cluster.put(obj)
+    async with world.running():
+        await world.until(lambda: world.cluster.condition("Agent", "helper", "Accepted")["status"] == "True")
+        assert "ownerReferences" not in world.cluster.get("ServiceAccount", "helper")["metadata"]
+        assert world.cluster.get("Deployment", "helper")["spec"]["template"]["spec"]["serviceAccountName"] == "helper"
