@@ -111,7 +111,7 @@ class Sessions:
             "created_at": now, "updated_at": now, "deleted_at": None,
         }  # fmt: skip
         async with self._database.write() as connection:
-            await connection.execute(self._database.upsert(event, values, keep=("created_at", "session_id")))
+            await connection.execute(self._database.upsert(event, values, keep=("created_at",)))
             await connection.execute(update(session).where(*_is(user_id, session_id)).values(updated_at=now))
         return SessionEvent(id, user_id, session_id, data, now, now)
 

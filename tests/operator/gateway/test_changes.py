@@ -76,10 +76,12 @@ async def test_an_agent_is_created_changed_and_deleted(client: httpx.AsyncClient
     assert (await client.put("/api/agents", json=AGENT)).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "body",
-    [{}, {"metadata": {"name": "a"}}, {"metadata": {}, "spec": {}}, AGENT | {"kind": "Secret"}, AGENT | {"spec": []}],
-)
+FAULTY: list[Json] = [
+    {}, {"metadata": {"name": "a"}}, {"metadata": {}, "spec": {}}, AGENT | {"kind": "Secret"}, AGENT | {"spec": []},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", FAULTY)
 async def test_an_agent_without_name_or_spec_is_refused(client: httpx.AsyncClient, body: Json) -> None:
     assert (await client.post("/api/agents", json=body)).status_code == 400
 

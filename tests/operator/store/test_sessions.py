@@ -81,3 +81,12 @@ async def test_an_event_sent_twice_is_kept_once_in_its_place(store: Store) -> No
     await store.sessions.add_event("u", "s", "e0", "corrected")
     events = await store.sessions.events("u", "s", ascending=True)
     assert [(event.id, event.data) for event in events] == [("e0", "corrected"), ("e1", "second")]
+
+
+async def test_the_same_event_id_in_two_sessions_is_two_events(store: Store) -> None:
+    await store.sessions.put("u", "s1", agent_id="a")
+    await store.sessions.put("u", "s2", agent_id="a")
+    await store.sessions.add_event("u", "s1", "e", "one")
+    await store.sessions.add_event("u", "s2", "e", "two")
+    kept = [event.data for name in ("s1", "s2") for event in await store.sessions.events("u", name)]
+    assert kept == ["one", "two"]
