@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import ssl
 from pathlib import Path
@@ -131,3 +132,20 @@ async def test_a_pod_uses_its_service_account(tmp_path: Path) -> None:
 def test_a_pod_without_a_token_is_told_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(KubeconfigError, match="automountServiceAccountToken"):
         in_cluster({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, tmp_path)
+
+
+async def test_an_oidc_provider_of_an_old_kubeconfig_gives_its_token(tmp_path: Path) -> None:
+    def part(value: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    token = f"{part({'alg': 'none'})}.{part({'exp': 4102444800, 'pad': 'xx'})}.c2ln"
+    provider = {"name": "oidc", "config": {"id-token": token, "idp-issuer-url": "https://issuer"}}
+    access = load_access(write(tmp_path / "config", config(users=user(**{"auth-provider": provider}))))
+    assert await access.credentials.authorization() == f"Bearer {token}"
+
+
+async def test_an_auth_provider_that_is_gone_names_the_way_out(tmp_path: Path) -> None:
+    provider = {"auth-provider": {"name": "azure", "config": {}}}
+    access = load_access(write(tmp_path / "config", config(users=user(**provider))))
+    with pytest.raises(KubeconfigError, match=r"users\[u\].auth-provider: the auth provider.*exec plugin"):
+        await access.credentials.authorization()

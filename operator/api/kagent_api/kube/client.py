@@ -7,7 +7,6 @@ that the server cannot have acted on are repeated (429, and 503 with Retry-After
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -16,10 +15,10 @@ from typing import Any, Literal, NamedTuple, Self, cast
 
 import httpx
 
-from kagent_api.errors import ObjectRef
 from kagent_api.kube import wire
 from kagent_api.kube.access import Access
-from kagent_api.kube.errors import Gone, KubeError, ServerBusy, Unreachable, error_from_status, parse_retry_after
+from kagent_api.kube.answers import Asked, WatchEvent, event_of, object_of, refusal, unreachable
+from kagent_api.kube.errors import Gone, KubeError, ServerBusy, Unreachable
 from kagent_api.kube.resources import PODS, JsonObject, Resource
 from kagent_api.kube.transport import http_client
 
@@ -45,13 +44,6 @@ class ObjectList(NamedTuple):
 
     items: list[JsonObject]
     resource_version: str
-
-
-class WatchEvent(NamedTuple):
-    """One event; of a BOOKMARK only ``metadata.resourceVersion`` means anything."""
-
-    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
-    object: JsonObject
 
 
 class KubeClient:
@@ -87,7 +79,7 @@ class KubeClient:
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> JsonObject:
         """Return one object. Raises NotFound among others."""
         where = self._where(resource, namespace)
-        return await self._call("GET", resource.path(where, name), verb="get", resource=resource, ref=(where, name))
+        return await self._call("GET", resource.path(where, name), Asked("get", resource, where, name))
 
     async def list(
         self, resource: Resource, namespace: str | None = None, *, label_selector: str = "",
@@ -108,7 +100,7 @@ class KubeClient:
         query = {**params, "limit": str(limit)} if limit else dict(params)
         while True:
             page = await self._call(
-                "GET", resource.path(namespace), verb="list", resource=resource, ref=(namespace or "", ""), params=query
+                "GET", resource.path(namespace), Asked("list", resource, namespace or ""), params=query
             )
             for item in cast("list[JsonObject]", page.get("items") or []):
                 # Items of a list carry neither; whatever is stored or written back needs both.
@@ -138,21 +130,21 @@ class KubeClient:
         params |= {"watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(timeout_seconds)}
         if resource_version:
             params["resourceVersion"] = resource_version
-        ref = ObjectRef(resource.kind, namespace or "", "")
+        asked = Asked("watch", resource, namespace or "")
         timeout = httpx.Timeout(connect=10.0, read=timeout_seconds + _WATCH_GRACE, write=30.0, pool=None)
-        async with self._stream(resource.path(namespace), params, "watch", resource, ref, timeout) as response:
+        async with self._stream(resource.path(namespace), params, asked, timeout) as response:
             if on_open is not None:
                 on_open()
             # Not the decoded stream: a watch is asked for without compression, which would hold events back.
             async for line in wire.lines(response.aiter_raw()):
-                yield _event(line, ref)
+                yield event_of(line, asked)
 
     async def create(
         self, resource: Resource, obj: JsonObject, *, dry_run: bool = False, field_validation: str = "Strict"
     ) -> JsonObject:
         where, name = self._target(resource, obj)
         return await self._call(
-            "POST", resource.path(where), verb="create", resource=resource, ref=(where, name),
+            "POST", resource.path(where), Asked("create", resource, where, name),
             params=_write(dry_run, field_validation), body=_complete(resource, obj),
         )  # fmt: skip
 
@@ -163,7 +155,7 @@ class KubeClient:
         """Replace an object (or its subresource). Raises Conflict when its resourceVersion is not the newest."""
         where, name = self._target(resource, obj)
         return await self._call(
-            "PUT", resource.path(where, name, subresource), verb="update", resource=resource, ref=(where, name),
+            "PUT", resource.path(where, name, subresource), Asked("update", resource, where, name),
             params=_write(dry_run, field_validation), body=_complete(resource, obj),
         )  # fmt: skip
 
@@ -173,7 +165,7 @@ class KubeClient:
     ) -> JsonObject:  # fmt: skip
         where = self._where(resource, namespace)
         return await self._call(
-            "PATCH", resource.path(where, name, subresource), verb="patch", resource=resource, ref=(where, name),
+            "PATCH", resource.path(where, name, subresource), Asked("patch", resource, where, name),
             params=_write(dry_run), body=body, content_type=_PATCH_TYPES[kind],
         )  # fmt: skip
 
@@ -191,7 +183,7 @@ class KubeClient:
             # The server refuses an apply that carries them, and an object that was read does.
             body["metadata"] = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
         return await self._call(
-            "PATCH", resource.path(where, name, subresource), verb="patch", resource=resource, ref=(where, name),
+            "PATCH", resource.path(where, name, subresource), Asked("patch", resource, where, name),
             params=params, body=body, content_type=_APPLY_TYPE,
         )  # fmt: skip
 
@@ -205,7 +197,7 @@ class KubeClient:
         if uid:
             options["preconditions"] = {"uid": uid}
         return await self._call(
-            "DELETE", resource.path(where, name), verb="delete", resource=resource, ref=(where, name), body=options
+            "DELETE", resource.path(where, name), Asked("delete", resource, where, name), body=options
         )
 
     async def logs(
@@ -217,21 +209,20 @@ class KubeClient:
         params |= {name: "true" for name, wanted in (("follow", follow), ("previous", previous)) if wanted}
         numbers = {"tailLines": tail_lines, "sinceSeconds": since_seconds}
         params |= {name: str(number) for name, number in numbers.items() if number is not None}
-        ref = ObjectRef("Pod", namespace, pod)
         timeout = httpx.Timeout(connect=10.0, read=None if follow else 60.0, write=30.0, pool=None)
         path = PODS.path(namespace, pod, "log")
-        async with self._stream(path, params, "get", PODS, ref, timeout, accept="*/*") as response:
+        async with self._stream(path, params, Asked("get", PODS, namespace, pod), timeout, accept="*/*") as response:
             async for line in wire.lines(response.aiter_bytes(), keep_empty=True):
                 yield line.decode(errors="replace")
 
     async def version(self) -> JsonObject:
-        return await self._call("GET", "/version", verb="get")
+        return await self._call("GET", "/version", Asked("get"))
 
     async def resources(self, group_version: str) -> set[str]:
         """Return the plurals served under ``v1`` or ``group/version``; empty when nothing is."""
         prefix = "/api/" if "/" not in group_version else "/apis/"
         try:
-            found = await self._call("GET", prefix + group_version, verb="get")
+            found = await self._call("GET", prefix + group_version, Asked("get"))
         except KubeError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return set()
@@ -248,15 +239,14 @@ class KubeClient:
         return self._where(resource, cast("str | None", metadata.get("namespace"))), name
 
     async def _call(
-        self, method: str, path: str, *, verb: str, resource: Resource | None = None, ref: tuple[str, str] = ("", ""),
-        params: Mapping[str, str] | None = None, body: object = None, content_type: str = "application/json",
+        self, method: str, path: str, asked: Asked, *, params: Mapping[str, str] | None = None, body: object = None,
+        content_type: str = "application/json",
     ) -> JsonObject:  # fmt: skip
-        named = ObjectRef(resource.kind, *ref) if resource else None
         tries = 0
         while True:
             tries += 1
             try:
-                return await self._once(method, path, verb, resource, named, params, body, content_type)
+                return await self._once(method, path, asked, params, body, content_type)
             except ServerBusy as error:
                 wait = error.retry_after
                 if tries >= _BUSY_TRIES or (wait is None and error.status != HTTPStatus.TOO_MANY_REQUESTS):
@@ -268,9 +258,8 @@ class KubeClient:
                     raise
 
     async def _once(
-        self, method: str, path: str, verb: str, resource: Resource | None, ref: ObjectRef | None,
-        params: Mapping[str, str] | None, body: object, content_type: str,
-    ) -> JsonObject:  # fmt: skip
+        self, method: str, path: str, asked: Asked, params: Mapping[str, str] | None, body: object, content_type: str
+    ) -> JsonObject:
         headers = {"Content-Type": content_type} if body is not None else {}
         content = wire.encode(body) if body is not None else None
         try:
@@ -278,84 +267,24 @@ class KubeClient:
                 method, self.access.server + path, params=dict(params or {}), content=content, headers=headers
             )
         except httpx.TransportError as error:
-            raise self._unreachable(error, ref) from error
+            raise unreachable(error, asked, self.access) from error
         if response.is_success:
-            return self._object(response.content, ref)
-        raise self._refused(response, response.content, verb, resource, ref)
+            return object_of(response.content, asked, self.access)
+        raise refusal(response, response.content, asked, self.access)
 
     @asynccontextmanager
     async def _stream(
-        self, path: str, params: dict[str, str], verb: str, resource: Resource, ref: ObjectRef,
-        timeout: httpx.Timeout, accept: str = "application/json",
-    ) -> AsyncGenerator[httpx.Response]:  # fmt: skip
+        self, path: str, params: dict[str, str], asked: Asked, timeout: httpx.Timeout, accept: str = "application/json"
+    ) -> AsyncGenerator[httpx.Response]:
         headers = {"Accept": accept, "Accept-Encoding": "identity"}
         url = self.access.server + path
         try:
             async with self._http.stream("GET", url, params=params, headers=headers, timeout=timeout) as response:
                 if not response.is_success:
-                    raise self._refused(response, await response.aread(), verb, resource, ref)
+                    raise refusal(response, await response.aread(), asked, self.access)
                 yield response
         except httpx.TransportError as error:
-            raise self._unreachable(error, ref) from error
-
-    def _object(self, content: bytes, ref: ObjectRef | None) -> JsonObject:
-        try:
-            found: object = wire.decode(content)
-        except ValueError as error:
-            raise self._no_api(ref) from error
-        if not isinstance(found, dict):
-            raise self._no_api(ref)
-        return cast("JsonObject", found)
-
-    def _no_api(self, ref: ObjectRef | None) -> KubeError:
-        return KubeError(
-            f"{self.access.server} answered with something that is no Kubernetes object", ref=ref,
-            remedy="check the server address and any proxy between",
-        )  # fmt: skip
-
-    def _refused(
-        self, response: httpx.Response, content: bytes, verb: str, resource: Resource | None, ref: ObjectRef | None
-    ) -> KubeError:
-        try:
-            body: object = wire.decode(content)
-        except ValueError:
-            body = content.decode(errors="replace")
-        status = response.status_code
-        return error_from_status(
-            status, body, ref=ref, remedy=self._remedy(status, verb, resource, ref),
-            retry_after=parse_retry_after(response.headers.get("Retry-After")),
-        )  # fmt: skip
-
-    def _remedy(self, status: int, verb: str, resource: Resource | None, ref: ObjectRef | None) -> str:
-        if status == HTTPStatus.UNAUTHORIZED:
-            who = (
-                f"user {self.access.user!r} of context {self.access.context!r}" if self.access.context else "this user"
-            )
-            return f"the credentials of {who} were refused; log in again or renew the token"
-        if status == HTTPStatus.FORBIDDEN and resource is not None:
-            where = f" in namespace {ref.namespace}" if ref and ref.namespace else ""
-            return f"needs a Role or ClusterRole that allows {verb} on {resource.qualified}{where}"
-        return ""
-
-    def _unreachable(self, error: httpx.TransportError, ref: ObjectRef | None) -> Unreachable:
-        server = self.access.server
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, ssl.SSLError):
-            cause = cause.__cause__ or cause.__context__
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return Unreachable(
-                f"{server}: its certificate is not trusted: {cause.verify_message}", reason="BadCertificate", ref=ref,
-                remedy=f"check certificate-authority and tls-server-name of cluster {self.access.cluster!r}",
-            )  # fmt: skip
-        if isinstance(error, httpx.ProxyError):
-            return Unreachable(
-                f"{server}: the proxy refused: {error}", ref=ref, remedy="check proxy-url or HTTPS_PROXY"
-            )
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            detail = str(error) or "no answer"
-            return Unreachable(f"cannot connect to {server}: {detail}", ref=ref, remedy="is the cluster running?")
-        detail = str(error) or type(error).__name__
-        return Unreachable(f"the connection to {server} broke: {detail}", ref=ref)
+            raise unreachable(error, asked, self.access) from error
 
 
 def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:
@@ -370,19 +299,3 @@ def _write(dry_run: bool, field_validation: str = "") -> dict[str, str]:
 
 def _complete(resource: Resource, obj: JsonObject) -> JsonObject:
     return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
-
-
-def _event(line: bytes, ref: ObjectRef) -> WatchEvent:
-    try:
-        raw: object = wire.decode(line)
-    except ValueError as error:
-        raise Unreachable("the watch was cut off in the middle of an event", ref=ref) from error
-    event: dict[str, Any] = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
-    kind, obj = event.get("type"), event.get("object")
-    if kind in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK") and isinstance(obj, dict):
-        return WatchEvent(kind, cast("JsonObject", obj))
-    if kind == "ERROR" and isinstance(obj, dict):
-        status = cast("JsonObject", obj)
-        code = status.get("code")
-        raise error_from_status(code if isinstance(code, int) else 500, status, ref=ref)
-    raise KubeError(f"the watch sent an unknown event {kind!r}", ref=ref)

@@ -185,7 +185,7 @@ class AuthProvider(NoCredentials):
                 os.pathsep.join(str(file) for file in self._files), context=self._context,
                 client_configuration=configuration, persist_config=True,
             )  # fmt: skip
-            value = configuration.get_api_key_with_prefix("authorization")  # pyright: ignore[reportUnknownMemberType]
+            value = configuration.get_api_key_with_prefix("BearerToken", "authorization")  # pyright: ignore[reportUnknownMemberType]
         except (config.ConfigException, KeyError, ValueError, TypeError, OSError) as error:
             raise KubeconfigError(
                 f"{self._where}: the auth provider failed: {error}", field=self._where,
