@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, cast
 
@@ -67,8 +68,17 @@ def create_app(*, pace: float = DEFAULT_PACE) -> Starlette:
     return Starlette(routes=routes)
 
 
-def run_scripted_model(host: str = "127.0.0.1", port: int = 8080, pace: float = DEFAULT_PACE) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit code."""
+def run_scripted_model(
+    host: str = "127.0.0.1", port: int = 8080, pace: float | None = None, *, env: Mapping[str, str] | None = None
+) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code. Without ``pace`` KAGENT_TUI_SCRIPTED_PACE says it."""
+    try:
+        pace = _pace(os.environ if env is None else env) if pace is None else pace
+    except ValueError:
+        print(  # noqa: T201 - a command's message
+            "scripted-model: KAGENT_TUI_SCRIPTED_PACE must be words a second, 0 for no pause", file=sys.stderr
+        )
+        return 1
     try:
         listener = _listen(host, port)
     except OSError as error:
@@ -78,15 +88,22 @@ def run_scripted_model(host: str = "127.0.0.1", port: int = 8080, pace: float = 
         )
         return 1
 
-    async def serve() -> None:
+    async def serve(pace: float) -> None:
         server = _server(pace)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, setattr, server, "should_exit", True)
         await server.serve(sockets=[listener])
 
-    asyncio.run(serve())
+    asyncio.run(serve(pace))
     return 0
+
+
+def _pace(env: Mapping[str, str]) -> float:
+    pace = float(env.get("KAGENT_TUI_SCRIPTED_PACE") or DEFAULT_PACE)
+    if not 0 <= pace < float("inf"):
+        raise ValueError(pace)
+    return pace
 
 
 @asynccontextmanager

@@ -145,7 +145,7 @@ async def test_an_oidc_provider_of_an_old_kubeconfig_gives_its_token(tmp_path: P
 
 
 async def test_an_auth_provider_that_is_gone_names_the_way_out(tmp_path: Path) -> None:
-    provider = {"auth-provider": {"name": "azure", "config": {}}}
+    provider: dict[str, Any] = {"auth-provider": {"name": "azure", "config": {}}}
     access = load_access(write(tmp_path / "config", config(users=user(**provider))))
     with pytest.raises(KubeconfigError, match=r"users\[u\].auth-provider: the auth provider.*exec plugin"):
         await access.credentials.authorization()

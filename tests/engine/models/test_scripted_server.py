@@ -106,3 +106,9 @@ def test_a_port_in_use_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert run_scripted_model(port=taken.getsockname()[1]) == 1
     assert "choose another --port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pace", ["fast", "-1", "nan", "inf"])
+def test_a_pace_that_is_none_is_told(pace: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_scripted_model(port=0, env={"KAGENT_TUI_SCRIPTED_PACE": pace}) == 1
+    assert "words a second" in capsys.readouterr().err
