@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from google.protobuf.json_format import ParseDict
 
-from kagent_engine.imports import kept_out
+from kagent_engine.imports import kept_out, untrace_a2a
 from kagent_engine.shapes import JsonObject
+
+untrace_a2a()
 
 with kept_out():
     # First: the SDK's 0.3 adapter and its dispatcher import each other, and only this order works.

@@ -7,6 +7,7 @@ Partial messages are taken out of the history here, as upstream keeps none: the 
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
 from typing import Final
 
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 INTERRUPTED_TEXT: Final = "The agent was restarted while it worked on this; what had happened until then is kept."
 # The A2A specification's defaults and bounds for ListTasks.
 _DEFAULT_PAGE: Final = 50
+_MISS_SECONDS: Final = 1.0
 
 
 class ArchivedTaskStore(TaskStore):
@@ -42,11 +44,13 @@ class ArchivedTaskStore(TaskStore):
         self._archive = archive
         self._live: OrderedDict[str, tuple[Task, str]] = OrderedDict()
         self._written: dict[str, int] = {}
+        self._missed: dict[tuple[str, str], float] = {}
 
     async def save(self, task: Task, context: ServerCallContext) -> None:
         _tidy(task)
         state = task.status.state
         user = self._live[task.id][1] if task.id in self._live else context.user.user_name
+        self._missed.pop((task.id, user), None)
         self._live[task.id] = (task, user)
         settled = state in TERMINAL or state in INTERRUPTED
         begun = task.id not in self._written
@@ -65,7 +69,11 @@ class ArchivedTaskStore(TaskStore):
             copied = Task()
             copied.CopyFrom(live)
             return copied
+        if self._known_missing(task_id, user):
+            return None
         stored = await self._archive.get_task(task_id, user)
+        if stored is None:
+            self._missed[task_id, user] = time.monotonic()
         return task_from_03(stored) if stored else None
 
     async def list(self, params: ListTasksRequest, context: ServerCallContext) -> ListTasksResponse:
@@ -98,6 +106,14 @@ class ArchivedTaskStore(TaskStore):
             if task.status.state not in INTERRUPTED:
                 _interrupt(task)
                 await self._write(task, user)
+
+    def _known_missing(self, task_id: str, user: str) -> bool:
+        """Tell whether the archive has just said that it has no such task; the SDK asks three times for a new one."""
+        now = time.monotonic()
+        for known, asked in list(self._missed.items()):
+            if now - asked > _MISS_SECONDS:
+                del self._missed[known]
+        return (task_id, user) in self._missed
 
     async def _write(self, task: Task, user: str) -> None:
         try:

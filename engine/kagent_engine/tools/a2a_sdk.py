@@ -17,9 +17,11 @@ import orjson
 
 from kagent_api.names import ACTIVITY_EXTENSION, HITL_EXTENSION
 from kagent_engine.errors import RemoteAgentFailed
-from kagent_engine.imports import kept_out
+from kagent_engine.imports import kept_out, untrace_a2a
 from kagent_engine.protobuf import plain, struct, struct_json, value
 from kagent_engine.shapes import JsonObject, as_object, as_objects, as_text, is_object
+
+untrace_a2a()
 
 with kept_out():
     from a2a.client import Client, ClientCallContext, ClientConfig, ClientFactory
