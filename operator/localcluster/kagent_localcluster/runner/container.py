@@ -137,9 +137,6 @@ class Container:
         """Try again at once where configuration was missing something."""
         self._poked.set()
 
-    def log_path(self, *, previous: bool = False) -> Path:
-        return self._paths.logs / f"{self.restarts - 1 if previous else self.restarts}.log"
-
     async def stop(self, grace: float) -> None:
         """End the container for good: hook, SIGTERM, and force when the grace period is over."""
         self._stopping = True
@@ -207,11 +204,15 @@ class Container:
         """Run once; returns how many seconds the program ran."""
         try:
             launch, _ = self._launched = await self._configured()
-            log = self._open_log()
+        except CannotStart as error:
+            return self._fail_to_start(error)
+        self._count_run()
+        log = self._open_log()
+        try:
             process = Process.start(launch, self._mark, log.write)
-        except (CannotStart, OSError) as error:
-            self._fail_to_start(error)
-            return 0.0
+        except OSError as error:
+            log.close()
+            return self._fail_to_start(error, counted=True)
         begun = time.monotonic()
         self.process = process
         self._show_running()
@@ -269,7 +270,7 @@ class Container:
                 old.unlink(missing_ok=True)
         self._paths.message.parent.mkdir(parents=True, exist_ok=True)
         self._paths.message.write_bytes(b"")
-        self.log = LogWriter(self.log_path())
+        self.log = LogWriter(self._paths.logs / f"{self.restarts}.log")
         return self.log
 
     def _start_probes(self, watch: ListeningWatch) -> None:
@@ -389,15 +390,13 @@ class Container:
         return self._restart == "Always" or (self._restart == "OnFailure" and code != 0)
 
     def _remember(self, state: JsonObject) -> None:
-        """Make the ended run the last one, and count the next."""
+        """Make an ended run the last one."""
         if "terminated" in state:
             self.last_state = {"terminated": state["terminated"]}
-            self.restarts += 1
         elif "running" in state:
             begun = text(state, "running", "startedAt", default=BEGINNING)
             ended = {"exitCode": UNKNOWN_EXIT, "reason": "Unknown", "startedAt": begun, "finishedAt": now()}
             self.last_state = {"terminated": ended}
-            self.restarts += 1
 
     def _show_waiting(self, reason: str, message: str, *, event: str = "") -> None:
         state: JsonObject = {"waiting": {"reason": reason, "message": message}}
@@ -422,11 +421,16 @@ class Container:
         self.state = {"terminated": ended}
         self._host.changed()
 
-    def _fail_to_start(self, error: Exception) -> None:
+    def _count_run(self) -> None:
+        self.restarts += bool(self.last_state)
+
+    def _fail_to_start(self, error: Exception, *, counted: bool = False) -> float:
+        """Report a program that could not be started, as a run of no time."""
+        if not counted:
+            self._count_run()
         self._show_ended(START_ERROR, "StartError", str(error))
-        if self.log is not None:
-            self.log.close()
         self._host.event("Failed", f"Error: {error}", warning=True, container=self.name)
+        return 0.0
 
     def _message(self, code: int, log: Path, hint: str) -> str:
         """Return the termination message; a failed program that left none is quoted by its last log lines.

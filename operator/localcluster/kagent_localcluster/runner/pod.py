@@ -240,7 +240,7 @@ class PodWorker:
         by_name = {text(status, "name"): mapping(status, "state") for status in statuses}
         for container in self._main:
             ended = mapping(by_name.get(container.name, {}), "terminated")
-            container.restarts = 0
+            container.last_state = {}
             container.state = {"terminated": ended or LOST}
         return True
 

@@ -91,8 +91,12 @@ async def attempt(probe: JsonObject, target: ProbeTarget) -> Outcome:
             return Outcome(False, "the probe has none of httpGet, tcpSocket and exec")
     except TimeoutError:
         return Outcome(False, f"no answer within {limit:g} s")
-    except (OSError, ValueError, asyncio.IncompleteReadError) as error:
-        return Outcome(False, str(error) or type(error).__name__)
+    except ConnectionRefusedError:
+        return Outcome(False, "connection refused")
+    except OSError as error:
+        return Outcome(False, error.strerror or type(error).__name__)
+    except ValueError as error:
+        return Outcome(False, str(error))
 
 
 async def watch_start(

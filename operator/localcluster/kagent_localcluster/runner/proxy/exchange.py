@@ -100,6 +100,7 @@ class Exchange:
             reusable = False
             try:
                 upstream.writer.write(self._request_head(upstream.target, host, port, path))
+                upstream.acknowledge_at_once()
                 sent_at = time.monotonic()
                 sending = asyncio.create_task(self._upload.watch(upstream.writer))
                 try:

@@ -7,6 +7,7 @@ that has closed is never handed out, and a Pod that leaves its Services loses it
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -36,6 +37,15 @@ class Upstream:
         self.writer = writer
         self.used = 0
         self.idle_since = 0.0
+
+    def acknowledge_at_once(self) -> None:
+        """Keep a server that writes head and body apart from waiting 40 ms for our acknowledgement (Linux only).
+
+        To be called after the request was written: sending switches the kernel back to delayed acknowledgements.
+        """
+        option = getattr(socket, "TCP_QUICKACK", None)
+        if option is not None and not self.writer.transport.is_closing():
+            self.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, option, 1)
 
     def close(self) -> None:
         self.writer.close()
@@ -110,14 +120,13 @@ class Pool:
             else:
                 del self._idle[target]
 
-    def close(self) -> None:
-        for idle in self._idle.values():
-            for upstream in idle:
-                upstream.close()
-        for busy in self._busy.values():
-            for upstream in list(busy):
-                upstream.close()
+    async def close(self) -> None:
+        """Close every connection and wait until they are closed."""
+        left = [upstream for kept in (*self._idle.values(), *self._busy.values()) for upstream in kept]
         self._idle.clear()
+        for upstream in left:
+            upstream.close()
+        await asyncio.gather(*(upstream.writer.wait_closed() for upstream in left), return_exceptions=True)
 
     async def _kept(self, target: Target) -> Upstream | None:
         if not self._idle.get(target):
@@ -126,3 +135,4 @@ class Pool:
         self.sweep()
         idle = self._idle.get(target)
         return idle.pop() if idle else None
+

@@ -65,7 +65,7 @@ class ForwardProxy:
             task.cancel()
         if self._connections:
             await asyncio.wait(self._connections)
-        self._pool.close()
+        await self._pool.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))

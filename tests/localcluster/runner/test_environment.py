@@ -1,0 +1,146 @@
+"""Declared variables, and the little of the machine's environment that passes."""
+
+from __future__ import annotations
+
+import base64
+from typing import cast
+
+import pytest
+
+from kagent_localcluster.errors import NotFound
+from kagent_localcluster.runner.environment import ConfigProblem, declared_variables, field_value, machine_variables
+from kagent_localcluster.runner.resources import CONFIGMAPS, SECRETS
+from kagent_localcluster.seams import JsonObject, Objects, Resource
+
+POD: JsonObject = {
+    "metadata": {
+        "name": "p",
+        "namespace": "ns",
+        "uid": "u",
+        "labels": {"app": "x"},
+        "annotations": {"a/b": 'say "hi"'},
+    },
+    "spec": {"nodeName": "local", "serviceAccountName": "sa"},
+}
+
+
+class _Stored:
+    """The two kinds that variables come from."""
+
+    def __init__(self, *objects: tuple[Resource, str, JsonObject]) -> None:
+        self._objects = {(resource, name): body for resource, name, body in objects}
+
+    def get(self, resource: Resource, namespace: str, name: str) -> JsonObject:
+        if namespace != "ns" or (resource, name) not in self._objects:
+            raise NotFound(name)
+        return self._objects[resource, name]
+
+
+def encode(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+STORED = cast(
+    Objects,  # only get() is asked
+    _Stored(
+        (SECRETS, "s", {"data": {"key": encode(b"geheim"), "bad": encode(b"a\0b")}}),
+        (CONFIGMAPS, "c", {"data": {"mode": "fast", "port": "8080"}}),
+    ),
+)
+
+
+def variables(container: JsonObject) -> dict[str, str]:
+    return declared_variables(STORED, POD, container).values
+
+
+def test_values_come_from_everywhere_in_their_order() -> None:
+    container: JsonObject = {
+        "envFrom": [{"prefix": "C_", "configMapRef": {"name": "c"}}, {"secretRef": {"name": "none", "optional": True}}],
+        "env": [
+            {"name": "PLAIN", "value": "1"},
+            {"name": "EMPTY"},
+            {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "key"}}},
+            {"name": "C_mode", "value": "overridden"},
+            {"name": "ME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "URL", "value": "http://$(ME)/$(LATER)$$(PLAIN)"},
+            {"name": "LATER", "value": "x"},
+        ],
+    }
+    assert variables(container) == {
+        "C_mode": "overridden",
+        "C_port": "8080",
+        "PLAIN": "1",
+        "EMPTY": "",
+        "KEY": "geheim",
+        "ME": "p",
+        "URL": "http://p/$(LATER)$(PLAIN)",
+        "LATER": "x",
+    }
+
+
+def test_values_of_secrets_are_marked_private() -> None:
+    container: JsonObject = {"env": [{"name": "K", "valueFrom": {"secretKeyRef": {"name": "s", "key": "key"}}}]}
+    assert declared_variables(STORED, POD, container).private == {"K"}
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"secretKeyRef": {"name": "none", "key": "k"}}, "Secret 'none' not found in namespace 'ns'"),
+        ({"configMapKeyRef": {"name": "c", "key": "k"}}, r"ConfigMap 'c' has no key 'k' \(it has: 'mode', 'port'\)"),
+        ({"secretKeyRef": {"name": "s", "key": "bad"}}, "zero byte"),
+        ({"fieldRef": {"fieldPath": "status.weather"}}, "no field of the downward API"),
+        ({"fileKeyRef": {}, "other": {}}, "unknown valueFrom"),
+    ],
+)
+def test_what_is_missing_is_named_without_a_value(source: JsonObject, message: str) -> None:
+    with pytest.raises(ConfigProblem, match=message) as caught:
+        variables({"env": [{"name": "X", "valueFrom": source}]})
+    assert "geheim" not in str(caught.value)
+
+
+def test_an_optional_key_that_is_missing_sets_nothing() -> None:
+    reference = {"name": "s", "key": "none", "optional": True}
+    assert variables({"env": [{"name": "X", "valueFrom": {"secretKeyRef": reference}}]}) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("metadata.namespace", "ns"),
+        ("metadata.labels['app']", "x"),
+        ("metadata.labels['none']", ""),
+        ("metadata.annotations['a/b']", 'say "hi"'),
+        ("metadata.annotations", 'a/b="say \\"hi\\""'),
+        ("spec.nodeName", "local"),
+        ("spec.serviceAccountName", "sa"),
+        ("status.podIP", "127.0.0.1"),
+    ],
+)
+def test_the_downward_api_gives_the_pods_own_fields(path: str, expected: str) -> None:
+    assert field_value(POD, path, "local") == expected
+
+
+def test_a_resource_is_what_the_container_states() -> None:
+    container: JsonObject = {
+        "resources": {"limits": {"cpu": "500m", "memory": "64Mi"}},
+        "env": [
+            {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+            {"name": "MIB", "valueFrom": {"resourceFieldRef": {"resource": "requests.memory", "divisor": "1Mi"}}},
+        ],
+    }
+    assert variables(container) == {"CPU": "1", "MIB": "64"}
+
+
+def test_only_listed_variables_of_the_machine_pass() -> None:
+    machine = {
+        "PATH": "/bin",
+        "HOME": "/home/me",
+        "OPENAI_API_KEY": "sk-1",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "SSL_CERT_FILE": "/ca.pem",
+        "UV_CACHE_DIR": "/cache",
+        "UV_PUBLISH_TOKEN": "secret",
+        "HTTP_PROXY": "http://mine",
+    }
+    assert machine_variables(machine).keys() == {"PATH", "HOME", "SSL_CERT_FILE", "UV_CACHE_DIR"}

@@ -1,0 +1,367 @@
+"""Pods as processes: what their status says, what they are given, how they end."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kagent_localcluster.errors import BadRequest, NotFound
+from kagent_localcluster.runner.resources import CONFIGMAPS, EVENTS, PODS, SECRETS, SERVICEACCOUNTS
+from kagent_localcluster.seams import JsonObject, LogOptions
+
+SLEEP = "import time; print('up', flush=True); time.sleep(600)"
+
+
+def pod(name: str, code: str = SLEEP, **spec: Any) -> JsonObject:
+    """Return a Pod of one container that runs Python code; ``container`` overrides its fields."""
+    container: JsonObject = {"name": "main", "image": "python:3", "args": ["-c", code], **spec.pop("container", {})}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default", **spec.pop("metadata", {})},
+        "spec": {"terminationGracePeriodSeconds": 1, "containers": [container, *spec.pop("more", [])], **spec},
+    }
+
+
+def put(cluster: Any, body: JsonObject) -> JsonObject:
+    return cluster.objects.create(PODS, "default", body)
+
+
+def secret(name: str, **values: str) -> JsonObject:
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "default"}, "data": data}
+
+
+def config_map(name: str, **values: str) -> JsonObject:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "default"},
+        "data": values,
+    }
+
+
+def conditions(body: JsonObject) -> dict[str, str]:
+    return {entry["type"]: entry["status"] for entry in body["status"]["conditions"]}
+
+
+def reasons(cluster: Any, name: str) -> set[str]:
+    events = cluster.objects.list(EVENTS, "default")
+    return {event["reason"] for event in events if event["involvedObject"]["name"] == name}
+
+
+async def environment(cluster: Any, name: str) -> dict[str, str]:
+    """Return the environment that a Pod running ``ENVIRONMENT`` printed."""
+    await cluster.until(lambda: cluster.state(name).get("terminated"))
+    return json.loads(await cluster.log(name))
+
+
+ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
+
+
+async def test_a_pod_without_probes_is_ready_once_its_program_runs(cluster: Any) -> None:
+    put(cluster, pod("plain"))
+    await cluster.until(lambda: conditions(cluster.pod("plain")).get("Ready") == "True")
+    body = cluster.pod("plain")
+    assert body["spec"]["nodeName"] == "local"
+    assert body["status"]["phase"] == "Running"
+    assert body["status"]["podIP"] == body["status"]["hostIP"] == "127.0.0.1"
+    (status,) = body["status"]["containerStatuses"]
+    assert (status["ready"], status["started"], status["restartCount"]) == (True, True, 0)
+    assert status["imageID"]
+    assert {"Scheduled", "Started"} <= reasons(cluster, "plain")
+
+
+async def test_a_program_that_ends_well_under_restart_policy_never_makes_its_pod_succeed(cluster: Any) -> None:
+    put(cluster, pod("done", "print('bye')", restartPolicy="Never"))
+    await cluster.until(lambda: cluster.pod("done")["status"]["phase"] == "Succeeded")
+    assert cluster.state("done")["terminated"]["reason"] == "Completed"
+    assert conditions(cluster.pod("done"))["Ready"] == "False"
+    assert await cluster.log("done") == "bye\n"
+
+
+async def test_a_failing_program_is_restarted_with_growing_delays_and_its_last_words_kept(cluster: Any) -> None:
+    put(cluster, pod("crash", "import sys; sys.exit('no key given')"))
+    await cluster.until(lambda: cluster.state("crash").get("waiting", {}).get("reason") == "CrashLoopBackOff")
+    (status,) = cluster.pod("crash")["status"]["containerStatuses"]
+    last = status["lastState"]["terminated"]
+    assert (last["exitCode"], last["reason"]) == (1, "Error")
+    assert "no key given" in last["message"]
+    assert status["restartCount"] >= 1
+    assert "back-off" in status["state"]["waiting"]["message"]
+    assert "BackOff" in reasons(cluster, "crash")
+
+
+async def test_logs_of_the_run_before_are_kept(cluster: Any, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    code = (
+        f"import pathlib, time; p = pathlib.Path({str(marker)!r}); first = not p.exists(); p.touch()\n"
+        "print('first' if first else 'second', flush=True)\n"
+        "raise SystemExit(1) if first else time.sleep(600)"
+    )
+    put(cluster, pod("twice", code))
+    await cluster.until(lambda: cluster.pod("twice")["status"]["containerStatuses"][0]["restartCount"] == 1)
+    assert await cluster.log("twice", previous=True) == "first\n"
+    await cluster.until(lambda: "running" in cluster.state("twice"))
+    pieces = cluster.runner.logs("default", "twice", LogOptions(follow=True))
+    assert await anext(aiter_nonempty(pieces)) == b"second\n"
+
+
+async def aiter_nonempty(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        if piece:
+            yield piece
+
+
+async def test_an_image_that_only_a_container_engine_could_run_says_so(cluster: Any) -> None:
+    put(cluster, pod("foreign", container={"image": "nginx:1.27"}))
+    waiting = await cluster.until(lambda: cluster.state("foreign").get("waiting", {}).get("message"))
+    assert "nginx:1.27" in waiting
+    assert "container engine" in waiting
+    assert cluster.state("foreign")["waiting"]["reason"] in ("ErrImagePull", "ImagePullBackOff")
+    assert cluster.pod("foreign")["status"]["phase"] == "Pending"
+
+
+async def test_a_rule_added_to_the_image_map_starts_a_waiting_pod(cluster: Any) -> None:
+    put(cluster, pod("late", container={"image": "mine:1"}))
+    await cluster.until(lambda: "waiting" in cluster.state("late") and cluster.state("late")["waiting"].get("message"))
+    rules = json.loads(cluster.images.read_text())
+    rules["rules"].append({"image": "mine:*", "entrypoint": rules["rules"][0]["entrypoint"]})
+    cluster.images.write_text(json.dumps(rules))
+    await cluster.until(lambda: "running" in cluster.state("late"))
+
+
+async def test_a_program_that_is_not_here_is_a_start_error_that_names_it(cluster: Any) -> None:
+    put(cluster, pod("absent", restartPolicy="Never", container={"command": ["/app/server"], "args": []}))
+    ended = await cluster.until(lambda: cluster.state("absent").get("terminated"))
+    assert (ended["reason"], ended["exitCode"]) == ("StartError", 128)
+    assert "/app/server" in ended["message"]
+    assert cluster.pod("absent")["status"]["phase"] == "Failed"
+
+
+async def test_a_missing_secret_key_is_named_and_the_pod_starts_when_it_comes(cluster: Any) -> None:
+    reference = {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "bailian", "key": "credential"}}}
+    cluster.objects.create(SECRETS, "default", secret("bailian", apikey="hidden-value"))
+    put(cluster, pod("waits", ENVIRONMENT, restartPolicy="Never", container={"env": [reference]}))
+    waiting = await cluster.until(lambda: cluster.state("waits").get("waiting", {}).get("message"))
+    assert cluster.state("waits")["waiting"]["reason"] == "CreateContainerConfigError"
+    assert waiting == "Secret 'bailian' has no key 'credential' (it has: 'apikey')"
+    cluster.objects.update(SECRETS, "default", "bailian", secret("bailian", credential="sesame"))
+    assert (await environment(cluster, "waits"))["KEY"] == "sesame"
+
+
+async def test_the_shells_variables_stay_out_and_what_a_pod_needs_comes_in(cluster: Any) -> None:
+    put(cluster, pod("env", ENVIRONMENT, restartPolicy="Never", container={"ports": [{"containerPort": 8080}]}))
+    found = await environment(cluster, "env")
+    assert "SECRET_OF_THE_SHELL" not in found
+    assert found["HOSTNAME"] == "env"
+    assert found["HTTP_PROXY"].startswith("http://default%2Fenv:")
+    assert found["http_proxy"] == found["HTTP_PROXY"]
+    assert "127.0.0.1" in found["NO_PROXY"].split(",")
+    assert found["PORT"] != "8080"
+    paths = json.loads(found["KAGENT_TUI_PATHS"])
+    assert paths["/dev/termination-log"].endswith("termination-log")
+    token = token_file(found["KUBECONFIG"])
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert token.parent == Path(paths["/var/run/secrets/kubernetes.io/serviceaccount"])
+
+
+def token_file(kubeconfig: str) -> Path:
+    return Path(json.loads(Path(kubeconfig).read_text())["users"][0]["user"]["tokenFile"])
+
+
+async def test_a_pod_that_wants_no_token_gets_none(cluster: Any) -> None:
+    put(cluster, pod("bare", ENVIRONMENT, restartPolicy="Never", automountServiceAccountToken=False))
+    found = await environment(cluster, "bare")
+    assert "KUBECONFIG" not in found
+    assert "KUBERNETES_SERVICE_HOST" not in found
+
+
+async def test_a_service_account_that_is_missing_is_named(cluster: Any) -> None:
+    put(cluster, pod("nobody", serviceAccountName="ghost"))
+    message = await cluster.until(lambda: cluster.state("nobody").get("waiting", {}).get("message"))
+    assert "ServiceAccount 'ghost'" in message
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ghost", "namespace": "default"}}
+    cluster.objects.create(SERVICEACCOUNTS, "default", account)
+    await cluster.until(lambda: "running" in cluster.state("nobody"))
+
+
+async def test_mounted_files_change_under_a_running_program(cluster: Any, tmp_path: Path) -> None:
+    cluster.objects.create(CONFIGMAPS, "default", config_map("settings", mode="slow"))
+    code = "import sys, time; print(sys.argv[1], flush=True); time.sleep(600)"
+    mounted = {
+        "args": ["-c", code, "--file=/config/mode"],
+        "volumeMounts": [{"name": "config", "mountPath": "/config"}],
+    }
+    put(cluster, pod("reads", container=mounted, volumes=[{"name": "config", "configMap": {"name": "settings"}}]))
+    await cluster.until(lambda: "running" in cluster.state("reads"))
+    uid = cluster.pod("reads")["metadata"]["uid"]
+    shown = cluster.data_dir / "pods" / uid / "volumes" / "config" / "mode"
+    assert shown.read_text() == "slow"
+    cluster.objects.update(CONFIGMAPS, "default", "settings", config_map("settings", mode="fast"))
+    await cluster.until(lambda: shown.read_text() == "fast")
+
+
+async def test_init_containers_run_one_after_the_other_before_the_rest(cluster: Any, tmp_path: Path) -> None:
+    order = tmp_path / "order"
+    step = "open({!r}, 'a').write({!r})"
+    inits = [
+        {"name": "skipped", "image": "skipped:1"},
+        {"name": "one", "image": "python:3", "args": ["-c", step.format(str(order), "1")]},
+        {"name": "two", "image": "python:3", "args": ["-c", step.format(str(order), "2")]},
+    ]
+    put(cluster, pod("ordered", step.format(str(order), "3"), initContainers=inits, restartPolicy="Never"))
+    await cluster.until(lambda: cluster.pod("ordered")["status"]["phase"] == "Succeeded")
+    assert order.read_text() == "123"
+    statuses = cluster.pod("ordered")["status"]["initContainerStatuses"]
+    assert [status["state"]["terminated"]["reason"] for status in statuses] == ["Completed"] * 3
+
+
+async def test_a_failing_init_container_under_never_fails_the_pod(cluster: Any) -> None:
+    inits = [{"name": "one", "image": "python:3", "args": ["-c", "raise SystemExit(2)"]}]
+    put(cluster, pod("stuck", initContainers=inits, restartPolicy="Never"))
+    await cluster.until(lambda: cluster.pod("stuck")["status"]["phase"] == "Failed")
+    assert "waiting" in cluster.state("stuck")
+
+
+async def test_a_sidecar_runs_beside_the_others_and_ends_with_them(cluster: Any) -> None:
+    sidecar = {"name": "side", "image": "python:3", "args": ["-c", SLEEP], "restartPolicy": "Always"}
+    put(cluster, pod("paired", "print('done')", initContainers=[sidecar], restartPolicy="Never"))
+    await cluster.until(lambda: cluster.pod("paired")["status"]["phase"] == "Succeeded")
+    (side,) = await cluster.until(
+        lambda: [s for s in cluster.pod("paired")["status"]["initContainerStatuses"] if "terminated" in s["state"]]
+    )
+    assert side["name"] == "side"
+
+
+async def test_a_readiness_probe_decides_and_a_failing_liveness_probe_restarts(cluster: Any, tmp_path: Path) -> None:
+    healthy = tmp_path / "healthy"
+    healthy.touch()
+    check = {"exec": {"command": ["test", "-e", str(healthy)]}, "periodSeconds": 1, "failureThreshold": 1}
+    put(cluster, pod("probed", container={"readinessProbe": check, "livenessProbe": check}))
+    await cluster.until(lambda: conditions(cluster.pod("probed")).get("Ready") == "True")
+    healthy.unlink()
+    await cluster.until(lambda: cluster.pod("probed")["status"]["containerStatuses"][0]["restartCount"] > 0)
+    assert conditions(cluster.pod("probed"))["Ready"] == "False"
+    assert {"Unhealthy", "Killing"} <= reasons(cluster, "probed")
+
+
+async def test_an_initial_delay_does_not_hold_back_a_program_that_answers_at_once(cluster: Any) -> None:
+    probe = {"exec": {"command": ["true"]}, "initialDelaySeconds": 3_000, "periodSeconds": 3_000}
+    put(cluster, pod("quick", container={"readinessProbe": probe}))
+    await cluster.until(lambda: conditions(cluster.pod("quick")).get("Ready") == "True")
+
+
+async def test_a_startup_probe_holds_readiness_back(cluster: Any, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    probe = {"exec": {"command": ["test", "-e", str(started)]}, "periodSeconds": 1, "failureThreshold": 100}
+    put(cluster, pod("slow", container={"startupProbe": probe}))
+    await cluster.until(lambda: "running" in cluster.state("slow"))
+    assert conditions(cluster.pod("slow"))["Ready"] == "False"
+    started.touch()
+    await cluster.until(lambda: conditions(cluster.pod("slow"))["Ready"] == "True")
+
+
+async def test_deleting_a_pod_ends_every_process_it_started_and_removes_its_files(cluster: Any, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    code = (
+        "import os, signal, subprocess, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "child = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        f"open({str(pids)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
+        "time.sleep(600)"
+    )
+    created = put(cluster, pod("deaf", code))
+    numbers = await cluster.until(lambda: pids.exists() and len(pids.read_text().split()) == 2 and pids.read_text())
+    cluster.objects.delete(PODS, "default", "deaf")
+    await cluster.until(lambda: not any(item["metadata"]["name"] == "deaf" for item in cluster.objects.list(PODS)))
+    for number in numbers.split():
+        assert not _runs(int(number))
+    await cluster.until(lambda: not (cluster.data_dir / "pods" / created["metadata"]["uid"]).exists())
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+
+
+async def test_pods_run_again_after_the_local_cluster_was_restarted(start_cluster: Any) -> None:
+    first = await start_cluster()
+    put(first, pod("lasting"))
+    put(first, pod("once", SLEEP, restartPolicy="Never"))
+    await first.until(lambda: "running" in first.state("lasting") and "running" in first.state("once"))
+    second = await start_cluster()
+    await second.until(lambda: "running" in second.state("lasting"))
+    (status,) = second.pod("lasting")["status"]["containerStatuses"]
+    assert status["restartCount"] == 1
+    assert "terminated" in status["lastState"]
+    assert second.pod("once")["status"]["phase"] == "Failed"
+    assert await second.log("lasting", previous=True) == "up\n"
+
+
+async def test_logs_of_a_container_that_did_not_start_or_does_not_exist_are_refused(cluster: Any) -> None:
+    put(cluster, pod("foreign", container={"image": "nginx"}))
+    await cluster.until(lambda: cluster.state("foreign").get("waiting", {}).get("message"))
+    with pytest.raises(BadRequest, match="waiting to start"):
+        await cluster.log("foreign")
+    with pytest.raises(BadRequest, match="not valid"):
+        await cluster.log("foreign", container="other")
+    with pytest.raises(NotFound):
+        await cluster.log("nothing")
+
+
+async def test_a_termination_message_is_read_from_the_file_that_the_path_map_names(cluster: Any) -> None:
+    code = (
+        "import json, os\n"
+        "path = json.loads(os.environ['KAGENT_TUI_PATHS'])['/dev/termination-log']\n"
+        "open(path, 'w').write('the model refused the key'); raise SystemExit(4)"
+    )
+    put(cluster, pod("speaks", code, restartPolicy="Never"))
+    ended = await cluster.until(lambda: cluster.state("speaks").get("terminated"))
+    assert (ended["exitCode"], ended["message"]) == (4, "the model refused the key")
+
+
+async def test_two_pods_that_say_the_same_port_listen_side_by_side(cluster: Any) -> None:
+    code = (
+        "import http.server, sys\n"
+        "http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])),"
+        " http.server.SimpleHTTPRequestHandler).serve_forever()"
+    )
+    serving = {
+        "args": ["-c", code, "0.0.0.0", "8080"],
+        "ports": [{"containerPort": 8080}],
+        "readinessProbe": {"httpGet": {"path": "/", "port": 8080}},
+    }
+    for name in ("one", "two"):
+        put(cluster, pod(name, container=serving))
+    for name in ("one", "two"):
+        await cluster.until(lambda name=name: conditions(cluster.pod(name)).get("Ready") == "True")
+    addresses = {cluster.runner.pod_address("default", name, "8080") for name in ("one", "two")}
+    assert len(addresses) == 2
+
+
+async def test_a_program_that_ignores_its_port_is_noticed_and_reached_where_it_listens(
+    cluster: Any, unused_tcp_port: int
+) -> None:
+    code = (
+        "import http.server\n"
+        f"http.server.ThreadingHTTPServer(('127.0.0.1', {unused_tcp_port}),"
+        " http.server.SimpleHTTPRequestHandler).serve_forever()"
+    )
+    probe = {"httpGet": {"path": "/", "port": unused_tcp_port}}
+    put(
+        cluster,
+        pod("stubborn", code, container={"ports": [{"containerPort": unused_tcp_port}], "readinessProbe": probe}),
+    )
+    await cluster.until(lambda: conditions(cluster.pod("stubborn")).get("Ready") == "True")
+    assert cluster.runner.pod_address("default", "stubborn", str(unused_tcp_port)).port == unused_tcp_port
+    assert "PortIgnored" in reasons(cluster, "stubborn")
