@@ -7,6 +7,7 @@ noticed by comparing. Labels, annotations and fields that others added stay (aut
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
 import hashlib
@@ -26,6 +27,7 @@ from kagent_operator.translate.fields import JsonObject, mapping, rows, string_m
 __all__ = ["APPLIED", "OWNED_RESOURCES", "KubeWriter", "Writer", "matches"]
 
 APPLIED: Final = f"{OWN_GROUP}/applied"
+_BEFORE_PODS: Final = {"Secret", "ConfigMap", "ServiceAccount"}
 _MANAGERS: Final = {"kagent", "kmcp"}
 OWNED_RESOURCES: Final[dict[str, Resource]] = {
     resource.kind: resource for resource in (SECRETS, SERVICEACCOUNTS, CONFIGMAPS, DEPLOYMENTS, SERVICES)
@@ -58,12 +60,16 @@ class Writer:
         self._settled: dict[Key, tuple[str, str]] = {}
 
     async def ensure(self, owner: JsonObject, desired: Sequence[JsonObject], view: View) -> None:
-        """Create or update objects.
+        """Create or update objects: what Pods mount first, then what starts and finds them, each group at once.
 
-        Raises ForeignObject (nothing is written for that object), Conflict and the other errors of the client.
+        Raises ForeignObject (that object is not written, nor any of a later group), Conflict and the client's other
+        errors; of several the first.
         """
-        for obj in desired:
-            await self._ensure_one(owner, _as_stored(obj), view)
+        for kinds in (_BEFORE_PODS, set(OWNED_RESOURCES) - _BEFORE_PODS):
+            writes = [self._ensure_one(owner, _as_stored(obj), view) for obj in desired if obj["kind"] in kinds]
+            for outcome in await asyncio.gather(*writes, return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
 
     async def prune(self, owner: JsonObject, wanted: set[Key]) -> None:
         """Delete what was made for an owner and is no longer wanted; what others hung on the owner stays."""

@@ -55,7 +55,8 @@ class Revisions:
             )
         except AlreadyExists:
             _log.debug("generation %d of Agent %s is kept already", generation, name_of(agent))
-        await self._prune(agent)
+        if deployment is not None:
+            await self._prune(agent)
 
     async def _prune(self, agent: JsonObject) -> None:
         found = await self._client.list(
