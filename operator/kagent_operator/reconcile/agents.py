@@ -11,7 +11,9 @@ from kagent_api.kube import Forbidden, Invalid
 from kagent_api.kube.resources import AGENTS
 from kagent_operator.reconcile.cache import CannotRead, View
 from kagent_operator.reconcile.context import Context
+from kagent_operator.reconcile.drift import APPLIED_AT, drifted_tools
 from kagent_operator.reconcile.hashes import WithCurrentHashes
+from kagent_operator.reconcile.inventory import timestamp
 from kagent_operator.reconcile.keys import Key, key_of
 from kagent_operator.reconcile.revisions import GENERATION
 from kagent_operator.reconcile.rollout import judge
@@ -19,7 +21,7 @@ from kagent_operator.reconcile.status import StatusDraft
 from kagent_operator.reconcile.toolstate import tool_problems
 from kagent_operator.translate.agent import Translation, model_config_name, translate_agent
 from kagent_operator.translate.deployment import deployment_block
-from kagent_operator.translate.fields import JsonObject, flag, mapping, rows, section, text
+from kagent_operator.translate.fields import JsonObject, flag, mapping, rows, section, string_map, text
 from kagent_operator.translate.references import check_cross_namespace
 from kagent_operator.translate.settings import profile_of
 from kagent_operator.translate.tools import tool_servers
@@ -41,8 +43,9 @@ class AgentReconciler:
         failure: KagentError | None = None
         try:
             translation = self._translate(agent, view)
-            await self._context.revisions.record(agent, view.get("Deployment", key.namespace, key.name))
-            _mark_generation(translation.objects, draft.generation)
+            live = view.get("Deployment", key.namespace, key.name)
+            await self._context.revisions.record(agent, live)
+            _mark_generation(translation.objects, live, draft.generation, timestamp(self._context.now()))
             objects = _without_own_account(agent, translation.objects, view)
             await self._context.writer.ensure(agent, objects, view)
             await self._context.writer.prune(agent, {key_of(obj) for obj in translation.objects})
@@ -81,12 +84,19 @@ class AgentReconciler:
     def _tools(self, agent: JsonObject, view: View, draft: StatusDraft) -> None:
         if not tool_servers(agent):
             draft.without("ToolsReady")
+            draft.without("ToolsDrifted")
             return
-        problems = tool_problems(agent, view, self._context.settings)
+        problems = tool_problems(agent, view)
         if problems:
             draft.condition("ToolsReady", "False", "ToolsNotReady", "; ".join(problems))
         else:
             draft.condition("ToolsReady", "True", "ToolsReady", "All tools answer")
+        name, namespace = text(agent, "metadata", "name"), text(agent, "metadata", "namespace")
+        changes = drifted_tools(agent, view.get("Deployment", namespace, name), view)
+        if changes:
+            draft.condition("ToolsDrifted", "True", "ToolsDrifted", "; ".join(changes))
+        else:
+            draft.without("ToolsDrifted")
 
     def _unsupported(self, agent: JsonObject, draft: StatusDraft) -> None:
         declarative = mapping(agent, "spec", "declarative")
@@ -131,12 +141,14 @@ def _without_own_account(agent: JsonObject, objects: list[JsonObject], view: Vie
     return [obj for obj in objects if obj["kind"] != "ServiceAccount"]
 
 
-def _mark_generation(objects: list[JsonObject], generation: int) -> None:
-    """Write on the Deployment (not on its Pods) which generation of the agent it is of."""
+def _mark_generation(objects: list[JsonObject], live: JsonObject | None, generation: int, moment: str) -> None:
+    """Write on the Deployment (not on its Pods) which generation of the agent it is of, and since when."""
+    known = string_map(live, "metadata", "annotations")
+    since = known.get(APPLIED_AT) if known.get(GENERATION) == str(generation) else None
     for obj in objects:
         if obj["kind"] == "Deployment":
             annotations: JsonObject = obj["metadata"].setdefault("annotations", {})
-            annotations[GENERATION] = str(generation)
+            annotations.update({GENERATION: str(generation), APPLIED_AT: since or moment})
 
 
 def _own_words(error: KagentError, key: Key) -> str:

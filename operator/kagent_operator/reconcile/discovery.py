@@ -21,12 +21,14 @@ from kagent_operator.translate.fields import JsonObject
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Target", "Tool", "discover"]
+__all__ = ["DEFINITION", "Target", "Tool", "discover"]
 
 # A server with more pages or tools than this is broken or hostile; a ConfigMap would not hold them either.
 _MAX_PAGES: Final = 100
 _MAX_TOOLS: Final = 2000
 _MAX_REASON: Final = 300
+# What the model and the approval rules see of a tool.
+DEFINITION: Final = ("title", "description", "inputSchema", "outputSchema", "annotations")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,9 +144,7 @@ def _trust(target: Target) -> ssl.SSLContext | bool:
 
 
 def _tool(raw: dict[str, Any]) -> Tool:
-    definition = {
-        key: raw[key] for key in ("title", "description", "inputSchema", "outputSchema", "annotations") if key in raw
-    }
+    definition = {key: raw[key] for key in DEFINITION if key in raw}
     return Tool(str(raw.get("name", "")), str(raw.get("description", "")), definition)
 
 

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from kagent_api.names import TOOLS_LABEL
-from kagent_operator.reconcile.discovery import Tool
+from kagent_operator.reconcile.discovery import DEFINITION, Tool
 from kagent_operator.reconcile.keys import Key
 from kagent_operator.translate.fields import JsonObject, rows, string_map, text
 from kagent_operator.translate.metadata import object_meta
 
-__all__ = ["inventory_key", "inventory_object", "known_tools"]
+__all__ = ["inventory_key", "inventory_object", "known_tools", "timestamp"]
 
 _KEY: Final = "tools.json"
 # A ConfigMap holds 1 MiB; schemas go first when a server has more to say than that.
@@ -45,21 +45,36 @@ def known_tools(config_map: JsonObject | None) -> list[JsonObject] | None:
 def inventory_object(
     server: JsonObject, tools: Sequence[Tool], existing: JsonObject | None, now: datetime
 ) -> JsonObject:
-    """Return the ConfigMap for a server's tools; a tool known before keeps the time it was first seen."""
-    seen = {text(tool, "name"): text(tool, "firstSeen") for tool in known_tools(existing) or []}
-    moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    entries: list[JsonObject] = [
-        {"name": tool.name, **tool.definition, "hash": tool.hash, "firstSeen": seen.get(tool.name) or moment}
-        for tool in tools
-    ]
+    """Return the ConfigMap for a server's tools; a tool known before keeps when it was first seen and last changed."""
+    before = {text(tool, "name"): tool for tool in known_tools(existing) or []}
+    moment = timestamp(now)
+    entries = [_entry(tool, before.get(tool.name), moment) for tool in tools]
     body = _encode(entries)
     if len(body.encode()) > _MAX_BYTES:
-        kept = ("name", "title", "description", "annotations", "hash", "firstSeen")
+        kept = ("name", "title", "description", "annotations", "hash", "firstSeen", "changed")
         entries = [{**{key: tool[key] for key in kept if key in tool}, "schemaOmitted": True} for tool in entries]
         body = _encode(entries)
     key = inventory_key(text(server, "kind"), text(server, "metadata", "namespace"), text(server, "metadata", "name"))
     meta = object_meta(server, name=key.name, labels={TOOLS_LABEL: "true"})
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {_KEY: body}}
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a time in UTC with microseconds, so that texts of it compare as the times do."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _entry(tool: Tool, before: JsonObject | None, moment: str) -> JsonObject:
+    entry: JsonObject = {"name": tool.name, **tool.definition, "hash": tool.hash}
+    entry["firstSeen"] = text(before, "firstSeen") or moment
+    if before is None:
+        return entry
+    if text(before, "hash") != tool.hash:
+        fields = [field for field in DEFINITION if before.get(field) != tool.definition.get(field)]
+        entry["changed"] = {"at": moment, "was": text(before, "hash"), "fields": fields}
+    elif "changed" in before:
+        entry["changed"] = before["changed"]
+    return entry
 
 
 def _encode(entries: list[JsonObject]) -> str:

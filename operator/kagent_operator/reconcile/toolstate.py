@@ -5,13 +5,12 @@ from __future__ import annotations
 from kagent_operator.reconcile.cache import View
 from kagent_operator.reconcile.inventory import inventory_key, known_tools
 from kagent_operator.translate.fields import JsonObject, quoted, rows, strings, text
-from kagent_operator.translate.settings import Settings
 from kagent_operator.translate.tools import tool_servers
 
 __all__ = ["tool_problems"]
 
 
-def tool_problems(agent: JsonObject, view: View, settings: Settings) -> list[str]:
+def tool_problems(agent: JsonObject, view: View) -> list[str]:
     """Return one line per tool that does not answer, naming its server and the reason."""
     problems: list[str] = []
     for kind, namespace, name, tool in tool_servers(agent):

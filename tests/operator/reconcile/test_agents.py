@@ -420,3 +420,28 @@ async def test_a_service_account_that_the_author_names_is_used_and_not_touched(w
         await world.until(lambda: world.cluster.condition("Agent", "helper", "Accepted")["status"] == "True")
         assert "ownerReferences" not in world.cluster.get("ServiceAccount", "helper")["metadata"]
         assert world.cluster.get("Deployment", "helper")["spec"]["template"]["spec"]["serviceAccountName"] == "helper"
+
+
+async def test_a_changed_tool_becomes_a_condition_until_the_agent_is_edited(world: Any) -> None:
+    for obj in (key_secret(), model(), remote(), agent(tools=[uses("tools", "a")])):
+        await world.cluster.put(obj)
+    address = "http://tools.example/mcp"
+    world.servers.answers[address] = [Tool("a", "old", {"description": "old"}), Tool("b", "", {"description": "b"})]
+    async with world.running(interval=0.02):
+        await world.until(lambda: world.cluster.condition("Agent", "helper", "ToolsReady")["status"] == "True")
+        await world.until(lambda: world.cluster.has("Deployment", "helper"))
+        template = world.cluster.get("Deployment", "helper")["spec"]["template"]
+        world.servers.answers[address] = [Tool("a", "old", {"description": "old"}), Tool("b", "", {"description": "c"})]
+        await world.until(
+            lambda: '"c"' in world.cluster.get("ConfigMap", "tools-remotemcpserver-tools")["data"]["tools.json"]
+        )
+        await world.settle()
+        assert world.cluster.condition("Agent", "helper", "ToolsDrifted")["status"] == "", "b is not used"
+        schema = {"type": "object"}
+        world.servers.answers[address] = [Tool("a", "new", {"description": "new", "inputSchema": schema})]
+        await world.until(lambda: world.cluster.condition("Agent", "helper", "ToolsDrifted")["status"] == "True")
+        message = world.cluster.condition("Agent", "helper", "ToolsDrifted")["message"]
+        assert "RemoteMCPServer 'tools': tool 'a' changed its description, inputSchema" in message
+        assert world.cluster.get("Deployment", "helper")["spec"]["template"] == template
+        await world.cluster.put(agent(tools=[uses("tools", "a")], systemMessage="Seen."))
+        await world.until(lambda: world.cluster.condition("Agent", "helper", "ToolsDrifted")["status"] == "")
