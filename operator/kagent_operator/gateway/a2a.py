@@ -7,27 +7,23 @@ Nothing of a conversation is kept here.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
-import httpx
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from kagent_api.conditions import get_condition
 from kagent_api.names import agent_id
 from kagent_api.schema import JsonObject
 from kagent_operator.gateway.cards import is_card_path
-from kagent_operator.gateway.context import Gateway, acting_on, body_of, caller, gateway_of
-from kagent_operator.gateway.directory import field, meta, rows
+from kagent_operator.gateway.context import acting_on, body_of, caller, gateway_of
+from kagent_operator.gateway.directory import field, rows
 from kagent_operator.gateway.errors import BadRequest
-from kagent_operator.gateway.relay import Relay, unless_gone
+from kagent_operator.gateway.outgoing import Outgoing, agent_address
+from kagent_operator.gateway.relay import unless_gone
 from kagent_operator.gateway.replies import as_json
 from kagent_operator.gateway.rpc import (
-    INTERNAL_ERROR,
-    METHOD_NOT_FOUND,
     Call,
     RpcError,
     answer_from_store,
@@ -35,11 +31,8 @@ from kagent_operator.gateway.rpc import (
     rpc_result,
 )
 from kagent_operator.gateway.tasks import VERSION_HEADER, wire_dialect
-from kagent_operator.gateway.translation import Translation, is_unknown_method
 
 __all__ = ["ROUTES"]
-
-_log = logging.getLogger(__name__)
 
 _FORWARDED = frozenset(
     {
@@ -50,9 +43,6 @@ _FORWARDED = frozenset(
 # Our own headers to agents; the token is the caller's key to this gateway and stays here.
 _OWN_PREFIX = "x-kagent-"
 _NEVER = frozenset({"x-kagent-token", "x-user-id", "x-share-token", "cookie", "host", "content-length"})
-# A gateway before the agent (the local cluster's, a mesh's) says with these that nobody answered.
-_NOBODY_THERE = frozenset({502, 503, 504})
-
 _CLIENT_GONE = 499  # nobody reads it; logs do
 
 
@@ -86,7 +76,8 @@ async def a2a(request: Request) -> ASGIApp:
         return rpc_error(call.id, error.code, str(error))
     if stored is not None:
         return rpc_result(call, stored)
-    answer = await unless_gone(request.receive, _forward(request, gateway, agent, call, body, user_id))
+    outgoing = Outgoing(gateway, agent, call, _headers(request, user_id, _allowed_headers(agent)))
+    answer = await unless_gone(request.receive, outgoing.deliver(body))
     return answer or Response(status_code=_CLIENT_GONE)
 
 
@@ -95,125 +86,7 @@ async def _card(request: Request, agent: JsonObject) -> Response:
     namespace, name = request.path_params["namespace"], request.path_params["name"]
     base = gateway.settings.a2a_base_url or str(request.base_url)
     public = f"{base.rstrip('/')}/api/a2a/{namespace}/{name}/"
-    return as_json(await gateway.cards.card(agent, _address(gateway, agent), public))
-
-
-async def _forward(
-    request: Request, gateway: Gateway, agent: JsonObject, call: Call, body: bytes, user_id: str
-) -> ASGIApp:
-    """Hand a call to its agent; in the other dialect when the agent says it does not know this one."""
-    outgoing = _Outgoing(
-        gateway,
-        call,
-        address=_address(gateway, agent),
-        about=f"Agent {request.path_params['namespace']}/{request.path_params['name']}",
-        agent=agent,
-        headers=_headers(request, user_id, _allowed_headers(agent)),
-    )
-    translation = Translation.of(call)
-    known_to_lack = translation is not None and gateway.dialects.lacks(outgoing.address, call.dialect)
-    if not known_to_lack:
-        reply = await outgoing.send(body)
-        if not isinstance(reply, httpx.Response):
-            return reply
-        if translation is None or _is_stream(reply):
-            return outgoing.relay(reply)
-        whole = await outgoing.read(reply)
-        if isinstance(whole, Response):
-            return whole
-        if not is_unknown_method(whole):
-            return Response(whole, reply.status_code, media_type="application/json")
-    assert translation is not None  # both ways here need one
-    answer = await outgoing.send_translated(translation)
-    if not known_to_lack and answer is not None:
-        gateway.dialects.learn(outgoing.address, call.dialect)
-    if answer is None:
-        gateway.dialects.forget(outgoing.address, call.dialect)
-        return rpc_error(call.id, METHOD_NOT_FOUND, f"{outgoing.about} does not know {call.method} in any dialect")
-    return answer
-
-
-class _Outgoing:
-    """One call on its way to an agent."""
-
-    def __init__(
-        self,
-        gateway: Gateway,
-        call: Call,
-        *,
-        address: str,
-        about: str,
-        agent: JsonObject,
-        headers: list[tuple[str, str]],
-    ) -> None:
-        self._gateway = gateway
-        self._call = call
-        self._agent = agent
-        self._headers = headers
-        self.address = address
-        self.about = about
-
-    async def send(self, body: bytes, headers: list[tuple[str, str]] | None = None) -> httpx.Response | Response:
-        """Return the agent's reply with its body unread, or our answer when there is none that helps the caller."""
-        client = self._gateway.http
-        sent = client.build_request(
-            "POST", self.address.rstrip("/") + "/", content=body, headers=headers or self._headers
-        )
-        try:
-            reply = await client.send(sent, stream=True)
-        except httpx.TransportError as error:
-            return self._unreachable(str(error) or type(error).__name__)
-        if reply.status_code < 400 or "json" in reply.headers.get("content-type", ""):
-            return reply
-        text = (await _head(reply)).strip()
-        if reply.status_code in _NOBODY_THERE:
-            return self._unreachable(text or f"HTTP {reply.status_code}")
-        words = f"{self.about} answered HTTP {reply.status_code}: {text or reply.reason_phrase}"
-        return rpc_error(self._call.id, INTERNAL_ERROR, words)
-
-    async def read(self, reply: httpx.Response) -> bytes | Response:
-        """Return a reply's whole body, or our answer when it breaks off."""
-        try:
-            return await reply.aread()
-        except httpx.TransportError as error:
-            words = f"{self.about} broke off its answer ({error or type(error).__name__}); ask for the task again"
-            return rpc_error(self._call.id, INTERNAL_ERROR, words)
-
-    async def send_translated(self, translation: Translation) -> ASGIApp | None:
-        """Return the answer to the call in the other dialect, None when the agent does not know that either."""
-        replaced = {VERSION_HEADER, "x-a2a-extensions"}
-        headers = [(name, value) for name, value in self._headers if name not in replaced]
-        headers.append((VERSION_HEADER, translation.dialect))
-        headers += [("x-a2a-extensions", value) for name, value in headers if name == "a2a-extensions"]
-        reply = await self.send(translation.request(), headers)
-        if not isinstance(reply, httpx.Response):
-            return reply
-        if _is_stream(reply):
-            return self.relay(reply, translation)
-        whole = await self.read(reply)
-        if isinstance(whole, Response):
-            return whole
-        if is_unknown_method(whole):
-            return None
-        return Response(translation.reply(whole), reply.status_code, media_type="application/json")
-
-    def relay(self, reply: httpx.Response, translation: Translation | None = None) -> Relay:
-        transform = translation.stream if translation else None
-        return Relay(reply, about=self.about, call_id=self._call.id, transform=transform)
-
-    def _unreachable(self, cause: str) -> Response:
-        message = _unreachable(self.about, self.address, self._agent, cause)
-        _log.warning("%s", message)
-        return rpc_error(self._call.id, INTERNAL_ERROR, message)
-
-
-def _is_stream(reply: httpx.Response) -> bool:
-    return "event-stream" in reply.headers.get("content-type", "")
-
-
-def _address(gateway: Gateway, agent: JsonObject) -> str:
-    about = meta(agent)
-    return gateway.settings.agent_address.format(name=about.get("name", ""), namespace=about.get("namespace", ""))
+    return as_json(await gateway.cards.card(agent, agent_address(gateway, agent), public))
 
 
 def _headers(request: Request, user_id: str, allowed: Iterable[str]) -> list[tuple[str, str]]:
@@ -234,30 +107,8 @@ def _allowed_headers(agent: JsonObject) -> list[str]:
     return names
 
 
-def _unreachable(about: str, address: str, agent: JsonObject, cause: str) -> str:
-    ready = get_condition(field(agent, "status", "conditions"), "Ready")
-    state = f"; it is not ready: {ready.get('message', '')}" if ready and ready.get("status") != "True" else ""
-    where = f"kubectl describe agent {meta(agent).get('name')} -n {meta(agent).get('namespace')}"
-    return f"{about} cannot be reached at {address} ({cause}){state}. See its conditions, events and logs: {where}"
-
-
 def _context_of(call: Call) -> str:
     return str(field(call.params, "message", "contextId") or call.params.get("contextId") or "")
-
-
-async def _head(reply: httpx.Response, limit: int = 500) -> str:
-    """Read the beginning of a refusal's text and close it."""
-    text = b""
-    try:
-        async for chunk in reply.aiter_raw():
-            text += chunk
-            if len(text) >= limit:
-                break
-    except httpx.TransportError:
-        pass
-    finally:
-        await reply.aclose()
-    return text[:limit].decode(errors="replace")
 
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]

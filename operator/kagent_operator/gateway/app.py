@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from kagent_operator.gateway import (
     a2a,
@@ -25,6 +26,7 @@ from kagent_operator.gateway.cards import CardReader
 from kagent_operator.gateway.context import Gateway
 from kagent_operator.gateway.dialect_memory import DialectMemory
 from kagent_operator.gateway.directory import AgentDirectory
+from kagent_operator.gateway.mcp_front import McpFront
 from kagent_operator.gateway.principal import authenticator
 from kagent_operator.gateway.replies import EXCEPTION_HANDLERS
 from kagent_operator.gateway.settings import GatewaySettings
@@ -67,16 +69,7 @@ def create_app(
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
     )
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            if http is None:
-                await client.aclose()
-
-    app = Starlette(routes=_ROUTES, exception_handlers=dict(EXCEPTION_HANDLERS), lifespan=lifespan)
-    app.state.gateway = Gateway(
+    gateway = Gateway(
         agents=agents,
         store=store,
         settings=settings,
@@ -86,4 +79,19 @@ def create_app(
         dialects=DialectMemory(),
         writer=writer,
     )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await mcp.aclose()
+            if http is None:
+                await client.aclose()
+
+    mcp = McpFront(gateway)
+    app = Starlette(
+        routes=(*_ROUTES, Route("/mcp", endpoint=mcp)), exception_handlers=dict(EXCEPTION_HANDLERS), lifespan=lifespan
+    )
+    app.state.gateway = gateway
     return app
