@@ -7,9 +7,10 @@ connections.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,8 @@ from kagent_tui.cluster.workspace import Workspace
 from kagent_tui.commands.arguments import known_namespaces
 from kagent_tui.commands.defaults import COMMANDS
 from kagent_tui.commands.registry import Command
-from kagent_tui.editing.drafts import DraftStore, state_home
+from kagent_tui.editing.drafts import DraftStore
+from kagent_tui.editing.state import log_file, state_home, write_log_to_file
 from kagent_tui.render.text import Tone
 from kagent_tui.screens.base import BaseScreen, Host, Unsaved
 from kagent_tui.screens.browse import BrowseScreen
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from kagent_tui.screens.chats import Chats
 
 __all__ = ["KagentApp", "run_dashboard"]
+
+_log = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
 _WIDGETS = ("tones", "table", "text_pane", "status_bar", "key_bar", "notice", "prompt", "view_tabs")
@@ -295,19 +299,33 @@ class KagentApp(Host):
                 road = actions.delete(cluster, event.ref)
             case "copy":
                 road = actions.copy(cluster, event.ref)
+            case "why":
+                road = actions.why(cluster, event.ref)
+            case "logs":
+                road = actions.logs(cluster, event.ref)
             case "new":
                 road = actions.new(cluster, event.ref.name)
             case "chat":
-                self._chat(cluster, event.ref)
-                return
+                road = self._chat(cluster, event.ref)
             case "chat_beside":
-                self._chat(cluster, event.ref, beside=True)
-                return
+                road = self._chat(cluster, event.ref, beside=True)
             case _:
                 road = actions.open(cluster, event.ref)
-        self.run_worker(road, group="object", exclusive=True)
+        self._walk(road)
 
-    @work(group="chat")
+    def _walk(self, road: Coroutine[Any, Any, None]) -> None:
+        self.run_worker(self._guard(road), group="object", exclusive=True)
+
+    async def _guard(self, road: Coroutine[Any, Any, None]) -> None:
+        """The outer edge of what a key sets off: a fault is told and written down, and the dashboard goes on."""
+        try:
+            await road
+        except KagentError as error:
+            self._say(str(error), Tone.BAD)
+        except Exception as error:
+            _log.exception("an action failed")
+            self._say(f"this failed inside kagent-tui: {error}; details are in {log_file()}", Tone.BAD)
+
     async def _chat(self, cluster: Cluster, ref: ObjectRef, *, beside: bool = False) -> None:
         # Imported at the first chat: a dashboard that only looks does not pay for it.
         from kagent_tui.screens.chats import Chats
@@ -320,7 +338,7 @@ class KagentApp(Host):
     def _followed(self, event: ReaderScreen.Followed) -> None:
         cluster = self.workspace.cluster
         if cluster is not None:
-            self.run_worker(self._objects.open(cluster, event.ref), group="object", exclusive=True)
+            self._walk(self._objects.open(cluster, event.ref))
 
 
 def _forbidden(error: KagentError | None) -> bool:
@@ -338,5 +356,6 @@ def run_dashboard(
         kubeconfig=kubeconfig, context=context, namespace=namespace, all_namespaces=all_namespaces,
         readonly=readonly, banner=banner,
     )  # fmt: skip
+    write_log_to_file()
     result = app.run(mouse=mouse)
     return result if result is not None else app.return_code or 0

@@ -78,6 +78,13 @@ _TEXT = (
     Command("text.copy", "copy", "copy the text to the terminal's clipboard", "text", ("Y",), footer=50),
 )
 
+_LOGS = (
+    Command("logs.follow", "follow", "follow the end, or stand still", "logs", ("f",), footer=12),
+    Command("logs.previous", "previous", "the log of the container before its last restart", "logs", ("p",), footer=14),
+    Command("logs.other", "next Pod", "the next container or Pod", "logs", ("tab",), footer=16),
+    Command("logs.save", "save", "save what is here to a file", "logs", ("ctrl+s",), footer=55),
+)
+
 _EDIT = (
     Command("edit.apply", "apply", "check on the server, show the difference, then apply", "edit", ("ctrl+s",),
             footer=10),
@@ -92,4 +99,4 @@ _REVIEW = (
     Command("review.back", "back to the editor", "change something first", "review", ("escape", "q"), footer=20),
 )
 
-COMMANDS: Final = Registry((*_BROWSE, *_MOVE, *_TEXT, *_EDIT, *_REVIEW, *CHAT_COMMANDS, *_APP))
+COMMANDS: Final = Registry((*_BROWSE, *_MOVE, *_TEXT, *_LOGS, *_EDIT, *_REVIEW, *CHAT_COMMANDS, *_APP))

@@ -14,7 +14,7 @@ from kagent_api.errors import InvalidSpec
 
 __all__ = ["Command", "Completer", "Parsed", "Registry", "Scope"]
 
-Scope = Literal["app", "browse", "move", "text", "edit", "review", "chat", "compose", "transcript", "decide"]
+Scope = Literal["app", "browse", "move", "text", "edit", "review", "logs", "chat", "compose", "transcript", "decide"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,9 @@ from typing import Any, cast
 from kagent_api.errors import ObjectRef
 from kagent_tui.editing.document import BrokenYaml, parse, to_yaml
 from kagent_tui.editing.masking import masked
+from kagent_tui.editing.state import state_home
 
-__all__ = ["Draft", "DraftStore", "state_home"]
-
-
-def state_home() -> Path:
-    """Return where this program keeps its state."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "kagent-tui"
+__all__ = ["Draft", "DraftStore"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ _TITLES: tuple[tuple[Scope, str], ...] = (
     ("browse", "On an object in a table"),
     ("move", "Moving"),
     ("text", "Reading (details, YAML, logs)"),
+    ("logs", "In a log"),
     ("edit", "Editing"),
     ("review", "Before applying"),
     ("chat", "In the chats"),

@@ -42,6 +42,18 @@ class ObjectActions:
         """Show everything about an object."""
         await self._app.push_screen(DetailScreen(self._workspace, cluster, ref))
 
+    async def why(self, cluster: Cluster, ref: ObjectRef) -> None:
+        """Show the chain of what an object needs and what of it is broken."""
+        from kagent_tui.screens.why import WhyScreen
+
+        await self._app.push_screen(WhyScreen(self._workspace, cluster, ref))
+
+    async def logs(self, cluster: Cluster, ref: ObjectRef) -> None:
+        """Follow the log of an object's Pods."""
+        from kagent_tui.screens.logs import LogScreen
+
+        await self._app.push_screen(LogScreen(self._workspace, cluster, ref))
+
     async def yaml(self, cluster: Cluster, ref: ObjectRef) -> None:
         """Show an object's YAML as the cluster has it, without the bookkeeping of field managers."""
         obj = await self._read(cluster, ref)

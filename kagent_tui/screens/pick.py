@@ -43,6 +43,7 @@ class PickScreen(ModalScreen[tuple[str, ...] | None]):
         self._several = several
         self._marked = set(marked)
         self._free = free
+        self._touched = False
         self._shown: list[Item] = []
 
     def compose(self) -> ComposeResult:
@@ -112,11 +113,12 @@ class PickScreen(ModalScreen[tuple[str, ...] | None]):
         if index is not None:
             item = self._shown[index]
             self._marked ^= {item.id}
+            self._touched = True
             options.replace_option_prompt_at_index(index, self._option(item).prompt)
 
     def _choose(self, typed: str) -> None:
         index = self.query_one(OptionList).highlighted
-        if self._several and self._marked:
+        if self._touched and self._marked:
             self.dismiss(tuple(item.id for item in self._items if item.id in self._marked))
         elif index is not None and self._shown:
             self.dismiss((self._shown[index].id,))

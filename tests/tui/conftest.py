@@ -369,7 +369,7 @@ def app(kube: MemoryKube, drafts: DraftStore) -> KagentApp:
 
 async def settled(pilot: Pilot[int], until: Callable[[], bool]) -> None:
     """Wait for a state of the screen, bounded."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not until():
             await pilot.pause(0.02)
     await pilot.pause()
