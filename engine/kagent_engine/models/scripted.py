@@ -9,9 +9,9 @@ It is a pure function of the messages and tools of one OpenAI chat request; the 
    joins the one before it. A clause matches a tool when both share a word of four letters or more that is no stop word
    (plural s aside), the tool's words being those of its name (of an agent ``ns__NS__name`` only the last part) and its
    description. A word of the name counts three, one of the description one; the highest sum is called, several tools
-   at once when they are equal. Among equals, tools whose required parameters all stand in the prompt come first. Where
-   no name and no description fits, the tool is called that shares a word with its parameters' descriptions, gets all
-   that it requires from the prompt, and gets most.
+   at once when they are equal. Among equals those come first that miss the fewest required parameters in the prompt.
+   Where no name and no description fits, the tool is called that shares a word with its parameters' descriptions, gets
+   all that it requires from the prompt, and gets most.
 3. **Arguments** (``scripted_arguments``) come from the clause, then the prompt, then the schema's default, enum and
    minimum. Required parameters are always filled, optional ones only by what the prompt names. A parameter that wants a
    time zone takes a place that names an IANA zone; several places give several calls. ``request`` gets the clause.
@@ -165,16 +165,14 @@ def _clauses(part: str, offered: Sequence[_Tool]) -> list[str]:
 def _best(clause: str, prompt: str, offered: Sequence[_Tool]) -> list[_Tool]:
     """Return the tools that fit a clause best and equally well."""
     scored = [(*tool.score(_words(clause)), tool) for tool in offered]
-
-    def complete(tools: list[_Tool]) -> list[_Tool]:
-        return [tool for tool in tools if tool.fill(clause, prompt).complete]
-
     if top := max((score for score, _, _ in scored), default=0):
-        equal = [tool for score, _, tool in scored if score == top]
-        return complete(equal) or equal
-    fitting = complete([tool for _, score, tool in scored if score])
-    given = {tool.name: len(tool.fill(clause, prompt).calls[0]) for tool in fitting}
-    return [tool for tool in fitting if given[tool.name] == max(given.values())]
+        missing = [(tool.fill(clause, prompt).missing, tool) for score, _, tool in scored if score == top]
+        fewest = min(count for count, _ in missing)
+        return [tool for count, tool in missing if count == fewest]
+    filled = [(tool.fill(clause, prompt), tool) for _, score, tool in scored if score]
+    given = [(len(fill.calls[0]), tool) for fill, tool in filled if not fill.missing]
+    most = max((count for count, _ in given), default=0)
+    return [tool for count, tool in given if count == most]
 
 
 def _read(messages: Sequence[JsonObject]) -> _Turn:

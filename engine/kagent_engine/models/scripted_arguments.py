@@ -48,10 +48,10 @@ _NOT_VALUES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """One argument object per call; ``complete`` when the prompt itself gave every required parameter."""
+    """One argument object per call; ``missing`` counts the required parameters that the prompt did not give."""
 
     calls: tuple[JsonObject, ...]
-    complete: bool
+    missing: int
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ def arguments_for(schema: Mapping[str, Any], clause: str, whole: str, *, known: 
     # One zone parameter and several places: the same question for each place.
     batches = [[zone] for zone in zones] if len(wanting) == 1 and len(zones) > 1 else [zones]
     filled = [_object(schema, schema, _Prompt.of(clause, whole, known, batch)) for batch in batches]
-    return Filled(tuple(arguments for arguments, _ in filled), all(complete for _, complete in filled))
+    return Filled(tuple(arguments for arguments, _ in filled), max(missing for _, missing in filled))
 
 
 def parameter_texts(schema: Mapping[str, Any]) -> list[str]:
@@ -93,10 +93,10 @@ def parameter_texts(schema: Mapping[str, Any]) -> list[str]:
     return [str(sub.get("description") or "") for name, sub in _properties(schema).items() if name != "request"]
 
 
-def _object(schema: Mapping[str, Any], root: Mapping[str, Any], prompt: _Prompt) -> tuple[JsonObject, bool]:
+def _object(schema: Mapping[str, Any], root: Mapping[str, Any], prompt: _Prompt) -> tuple[JsonObject, int]:
     required = cast("list[str]", schema.get("required") or [])
     arguments: JsonObject = {}
-    complete = True
+    missing = 0
     for name, raw in _properties(schema).items():
         sub = _resolved(raw, root)
         found = _evidence(name, sub, prompt, required=name in required)
@@ -105,9 +105,9 @@ def _object(schema: Mapping[str, Any], root: Mapping[str, Any], prompt: _Prompt)
         elif name in required and ("const" in sub or sub.get("default") is not None):
             arguments[name] = sub.get("const", sub.get("default"))
         elif name in required:
-            complete = False
+            missing += 1
             arguments[name] = _fallback(name, sub, root, prompt)
-    return arguments, complete
+    return arguments, missing
 
 
 def _evidence(name: str, schema: JsonObject, prompt: _Prompt, *, required: bool) -> object:

@@ -34,6 +34,16 @@ def test_the_environment_names_the_proxy_by_gos_rules(server: str, proxied: bool
     assert environment_proxy(server, PROXY) == ("http://proxy:3128" if proxied else "")
 
 
+@pytest.mark.parametrize("way", ["kubeconfig", "environment"])
+async def test_requests_go_through_the_proxy(api: FakeApi, way: str) -> None:
+    named = way == "kubeconfig"
+    access = Access(server="http://api.example:8001", proxy_url=api.url if named else "")
+    async with KubeClient(access, env={} if named else {"http_proxy": api.url}) as client:
+        api.reply({"kind": "Agent"})
+        await client.get(AGENTS, "a")
+    assert api.requests[0].headers["host"] == "api.example:8001"
+
+
 def test_an_unusable_proxy_is_named() -> None:
     with pytest.raises(KubeconfigError, match="proxy-url"):
         KubeClient(Access(server="https://a", proxy_url="gopher://a", source="config", cluster="c"), env={})

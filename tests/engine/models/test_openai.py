@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -328,3 +329,17 @@ async def test_foundry_is_reached_in_each_of_its_forms(wire: Wire, path: str, ta
     assert wire.seen[0].target == target
     assert wire.seen[0].headers["api-key"] == "f"
     assert wire.seen[0].body["model"] == "d"
+
+
+async def test_a_cluster_name_is_reached_through_the_environments_proxy(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire.stream(chunk({"content": "ok"}, "stop"))
+    monkeypatch.setenv("http_proxy", wire.url.replace("http://", "http://kagent%2Fpod-1:token@"))
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    async with model(wire, base_url="http://scripted-model.kagent:8080/v1") as built:
+        assert await answer(built) == [TextDelta("ok"), Finish("stop")]
+    assert wire.seen[0].target == "http://scripted-model.kagent:8080/v1/chat/completions"
+    sent = base64.b64decode(wire.seen[0].headers["proxy-authorization"].removeprefix("Basic "))
+    assert sent == b"kagent/pod-1:token"

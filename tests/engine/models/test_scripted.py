@@ -69,8 +69,7 @@ def answered(reply: Reply, *results: str) -> list[Json]:
          [("get_current_time", {"timezone": "Asia/Tokyo"}), ("get_current_time", {"timezone": "Europe/Paris"})]),
         ("Convert 9:15 from Asia/Kolkata to UTC",
          [("convert_time", {"source_timezone": "Asia/Kolkata", "time": "09:15", "target_timezone": "UTC"})]),
-        ("What time is it?", [("get_current_time", {"timezone": "UTC"}),
-                              ("convert_time", {"source_timezone": "UTC", "time": "12:00", "target_timezone": "UTC"})]),
+        ("What time is it?", [("get_current_time", {"timezone": "UTC"})]),
         ("Tell me a joke", []),
     ],
 )  # fmt: skip
@@ -106,6 +105,11 @@ def test_each_clause_goes_to_the_agent_that_it_names() -> None:
 def test_a_word_of_the_name_weighs_more_than_words_of_the_description() -> None:
     tools = [tool("search_notes", "Finds text"), tool("write_text", "Writes notes")]
     assert asked("notes", tools) == [("search_notes", {})]
+
+
+def test_tools_that_fit_equally_well_are_called_together() -> None:
+    tools = [tool("red_note", "", (), text=TEXT), tool("blue_note", "", (), text=TEXT)]
+    assert asked("a note", tools) == [("red_note", {}), ("blue_note", {})]
 
 
 def test_short_words_and_stop_words_call_nothing() -> None:
