@@ -35,6 +35,7 @@ INTERRUPTED_TEXT: Final = "The agent was restarted while it worked on this; what
 # The A2A specification's defaults and bounds for ListTasks.
 _DEFAULT_PAGE: Final = 50
 _MISS_SECONDS: Final = 1.0
+_MOST_UNSAVED: Final = 100
 
 
 class ArchivedTaskStore(TaskStore):
@@ -43,7 +44,7 @@ class ArchivedTaskStore(TaskStore):
     def __init__(self, archive: TaskArchive) -> None:
         self._archive = archive
         self._live: OrderedDict[str, tuple[Task, str]] = OrderedDict()
-        self._written: dict[str, int] = {}
+        self._written: set[str] = set()
         self._missed: dict[tuple[str, str], float] = {}
 
     async def save(self, task: Task, context: ServerCallContext) -> None:
@@ -54,11 +55,11 @@ class ArchivedTaskStore(TaskStore):
         self._live[task.id] = (task, user)
         settled = state in TERMINAL or state in INTERRUPTED
         begun = task.id not in self._written
-        if begun or (settled and self._written[task.id] != state):
-            self._written[task.id] = state
-            await self._write(task, user)
-        if state in TERMINAL:
-            del self._live[task.id], self._written[task.id]
+        if begun or settled:
+            written = await self._write(task, user)
+            self._written.add(task.id)
+            if settled:
+                self._settle(task.id, written=written)
 
     async def get(self, task_id: str, context: ServerCallContext) -> Task | None:
         user = context.user.user_name
@@ -97,13 +98,13 @@ class ArchivedTaskStore(TaskStore):
 
     async def delete(self, task_id: str, context: ServerCallContext) -> None:
         self._live.pop(task_id, None)
-        self._written.pop(task_id, None)
+        self._written.discard(task_id)
         await self._archive.delete_task(task_id, context.user.user_name)
 
     async def aclose(self) -> None:
         """Say in the archive that what is still working was stopped with this process."""
         for task, user in list(self._live.values()):
-            if task.status.state not in INTERRUPTED:
+            if task.status.state not in INTERRUPTED and task.status.state not in TERMINAL:
                 _interrupt(task)
                 await self._write(task, user)
 
@@ -115,11 +116,23 @@ class ArchivedTaskStore(TaskStore):
                 del self._missed[known]
         return (task_id, user) in self._missed
 
-    async def _write(self, task: Task, user: str) -> None:
+    def _settle(self, task_id: str, *, written: bool) -> None:
+        """Forget a task that the archive has; one that it could not take is kept here, the newest of them at least."""
+        self._written.discard(task_id)
+        if written:
+            self._live.pop(task_id, None)
+            return
+        unsaved = [known for known in self._live if known not in self._written]
+        for known in unsaved[: max(0, len(unsaved) - _MOST_UNSAVED)]:
+            del self._live[known]
+
+    async def _write(self, task: Task, user: str) -> bool:
         try:
             await self._archive.save_task(result_json(task, "0.3"), user)
         except StoreUnavailable as error:
             logger.error("task %s is not saved: %s", task.id, error)
+            return False
+        return True
 
 
 async def mark_interrupted(archive: TaskArchive) -> int:

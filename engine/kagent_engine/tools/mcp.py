@@ -215,6 +215,7 @@ class _Connection:
     def _reopen(self, session: McpSession) -> None:
         if self._session is session:
             self._session = None
+            self._problem = "the connection was lost"
             self._wake.set()
 
     async def _own(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from kagent_api.engine_config import McpTools
 from kagent_engine.models.base import (
     Message,
     ModelError,
@@ -17,9 +18,12 @@ from kagent_engine.models.base import (
     ToolSpec,
     UserMessage,
 )
+from kagent_engine.settings import PathMap
 from kagent_engine.tools.base import CallContext, text_result
+from kagent_engine.tools.mcp import McpServer
 
 Json = dict[str, Any]
+ACTIVITY = "https://kagent-tui.dev/a2a/activity/v1"
 
 
 class Echo:
@@ -118,7 +122,7 @@ async def test_tool_calls_and_results_are_data_parts_with_their_type_under_both_
         assert [part["metadata"]["adk_type"] for part in found] == ["function_call", "function_response"]
         assert found[0]["data"] == {"id": "call_1", "name": "echo", "args": {"text": "x", "count": 3}}
         assert found[1]["data"]["response"] == {"result": "echo: x"}
-        activity = found[1]["metadata"]["https://kagent-tui.dev/a2a/activity/v1"]
+        activity = found[1]["metadata"][ACTIVITY]
         assert activity["duration_ms"] >= 0
         assert activity["is_error"] is False
     assert isinstance(parts_10[0]["data"]["args"]["count"], int)
@@ -183,6 +187,24 @@ async def test_a_model_error_ends_the_task_as_failed_with_its_words(serve_engine
     assert events[-1]["status"]["state"] == "failed"
     assert "the provider is down" in events[-1]["status"]["message"]["parts"][0]["text"]
     assert events[-1]["metadata"]["kagent_error_code"] == "API_ERROR"
+
+
+async def test_a_tool_server_that_is_down_is_a_warning_in_the_stream_and_the_turn_goes_on(
+    serve_engine: Any, model: Any
+) -> None:
+    model.says("without tools").says("without tools")
+    config = McpTools.model_validate({"params": {"url": "http://127.0.0.1:9/mcp"}})
+    engine = await serve_engine(sources=[McpServer(config, sse=False, paths=PathMap())])
+
+    old = await engine.raw.stream_03("x")
+    new = [event.get("statusUpdate", {}) for event in await engine.raw.stream_10("x")]
+
+    for events, last in ((old, "completed"), (new, "TASK_STATE_COMPLETED")):
+        told = [event["metadata"][ACTIVITY] for event in events if ACTIVITY in event.get("metadata", {})]
+        assert [(item["type"], item["code"], item["source"]) for item in told] == [
+            ("warning", "mcp_unavailable", "127.0.0.1:9")
+        ]
+        assert events[-1]["status"]["state"] == last
 
 
 async def test_cancel_ends_the_task_as_canceled_once_and_the_next_turn_goes_on(serve_engine: Any, model: Any) -> None:

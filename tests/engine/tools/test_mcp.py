@@ -177,6 +177,20 @@ async def test_a_server_that_restarts_between_calls_is_reached_again(serve: Any,
         await server.aclose()
 
 
+async def test_a_server_that_restarts_is_reached_again_over_sse(serve: Any) -> None:
+    async with serve(calculator().sse_app()) as url:
+        port = port_of(url)
+        server = McpServer(McpTools.model_validate({"params": {"url": f"{url}/sse"}}), sse=True, paths=PathMap())
+        tools, _ = await server.tools(CONTEXT)
+    try:
+        async with serve(calculator().sse_app(), port=port):
+            result = await tools[0].call(ToolCall("c", "add", {"a": 2, "b": 2}), CONTEXT)
+            assert isinstance(result, ToolResult)
+            assert result.content == "4"
+    finally:
+        await server.aclose()
+
+
 async def test_a_server_that_stays_away_fails_the_call_and_not_the_engine(serve: Any, http_app: Any) -> None:
     async with serve(http_app(calculator())) as url:
         server = McpServer(McpTools.model_validate({"params": {"url": f"{url}/mcp"}}), sse=False, paths=PathMap())
