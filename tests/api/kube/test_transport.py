@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kagent_api.kube import Access, KubeClient, KubeconfigError, Unauthorized
-from kagent_api.kube.credentials import TokenFile
+from kagent_api.kube.credentials import StaticAuthorization, TokenFile
 from kagent_api.kube.plugins import ExecPlugin
 from kagent_api.kube.resources import AGENTS
 from kagent_api.kube.transport import environment_proxy
@@ -32,6 +32,19 @@ PROXY = {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": "10.0.0.0/8,.corp,exact
 )  # fmt: skip
 def test_the_environment_names_the_proxy_by_gos_rules(server: str, proxied: bool) -> None:
     assert environment_proxy(server, PROXY) == ("http://proxy:3128" if proxied else "")
+
+
+async def test_a_credential_that_cannot_be_had_is_unauthorized_and_never_shown(api: FakeApi, tmp_path: Path) -> None:
+    access = Access(server=api.url, credentials=TokenFile(tmp_path / "gone"), user="u", source="config")
+    async with KubeClient(access, env={}) as client:
+        with pytest.raises(Unauthorized, match="the token file cannot be read"):
+            await client.get(AGENTS, "a")
+    access = Access(server=api.url, credentials=StaticAuthorization("Bearer top\nsecret"), user="u", source="config")
+    async with KubeClient(access, env={}) as client:
+        with pytest.raises(Unauthorized, match="holds a control character") as caught:
+            await client.get(AGENTS, "a")
+    assert "secret" not in str(caught.value)
+    assert api.requests == []
 
 
 @pytest.mark.parametrize("way", ["kubeconfig", "environment"])

@@ -180,7 +180,7 @@ def _credentials(config: Kubeconfig, entry: Entry, cluster: Entry, user: Entry) 
     where = f"{user.file}: users[{user.name}]"
     if (path := user.path("tokenFile")) is not None:
         return TokenFile(path)
-    if token := user.text("token"):
+    if token := user.text("token").strip():
         return StaticAuthorization(f"Bearer {token}")
     if (plugin := user.data.get("exec")) is not None:
         return ExecPlugin(

@@ -13,10 +13,17 @@ import httpx
 from kagent_api.errors import ObjectRef
 from kagent_api.kube import wire
 from kagent_api.kube.access import Access
-from kagent_api.kube.errors import KubeError, Unreachable, error_from_status, parse_retry_after
+from kagent_api.kube.errors import (
+    KubeconfigError,
+    KubeError,
+    Unauthorized,
+    Unreachable,
+    error_from_status,
+    parse_retry_after,
+)
 from kagent_api.kube.resources import JsonObject, Resource
 
-__all__ = ["Asked", "WatchEvent", "event_of", "object_of", "refusal", "unreachable"]
+__all__ = ["Asked", "WatchEvent", "event_of", "no_credential", "object_of", "refusal", "unreachable"]
 
 
 class Asked(NamedTuple):
@@ -92,7 +99,7 @@ def refusal(response: httpx.Response, content: bytes, asked: Asked, access: Acce
     )  # fmt: skip
 
 
-def unreachable(error: httpx.TransportError, asked: Asked, access: Access) -> Unreachable:
+def unreachable(error: httpx.RequestError, asked: Asked, access: Access) -> Unreachable:
     """Return the error of a request that got no whole answer, with the operating system's own words."""
     server, ref = access.server, asked.ref
     causes = _causes(error)
@@ -108,6 +115,11 @@ def unreachable(error: httpx.TransportError, asked: Asked, access: Access) -> Un
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return Unreachable(f"cannot connect to {server}: {said}", ref=ref, remedy="is the cluster running?")
     return Unreachable(f"the connection to {server} broke: {said}", ref=ref)
+
+
+def no_credential(error: KubeconfigError, asked: Asked) -> Unauthorized:
+    """Return the error of a request for which no credential could be had (a plugin failed, a token file is gone)."""
+    return Unauthorized(error.message, reason="NoCredential", ref=asked.ref, remedy=error.remedy)
 
 
 def _system_words(error: BaseException) -> str:

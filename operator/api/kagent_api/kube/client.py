@@ -17,8 +17,8 @@ import httpx
 
 from kagent_api.kube import wire
 from kagent_api.kube.access import Access
-from kagent_api.kube.answers import Asked, WatchEvent, event_of, object_of, refusal, unreachable
-from kagent_api.kube.errors import Gone, KubeError, ServerBusy, Unreachable
+from kagent_api.kube.answers import Asked, WatchEvent, event_of, no_credential, object_of, refusal, unreachable
+from kagent_api.kube.errors import Gone, KubeconfigError, KubeError, ServerBusy, Unreachable
 from kagent_api.kube.resources import PODS, JsonObject, Resource
 from kagent_api.kube.transport import http_client
 
@@ -266,8 +266,10 @@ class KubeClient:
             response = await self._http.request(
                 method, self.access.server + path, params=dict(params or {}), content=content, headers=headers
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise unreachable(error, asked, self.access) from error
+        except KubeconfigError as error:
+            raise no_credential(error, asked) from error
         if response.is_success:
             return object_of(response.content, asked, self.access)
         raise refusal(response, response.content, asked, self.access)
@@ -283,8 +285,10 @@ class KubeClient:
                 if not response.is_success:
                     raise refusal(response, await response.aread(), asked, self.access)
                 yield response
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise unreachable(error, asked, self.access) from error
+        except KubeconfigError as error:
+            raise no_credential(error, asked) from error
 
 
 def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:

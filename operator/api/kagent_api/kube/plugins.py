@@ -79,7 +79,7 @@ class ExecPlugin:
 
     async def _run(self) -> None:
         status = self._parse(await self._output())
-        token = _text(status.get("token"))
+        token = _text(status.get("token")).strip()
         certificate, key = _text(status.get("clientCertificateData")), _text(status.get("clientKeyData"))
         if not token and not (certificate and key):
             raise self._error("printed neither a token nor a certificate with its key", "log in with it by hand")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
 
 from kagent_api.kube.client import KubeClient, WatchEvent
-from kagent_api.kube.errors import Forbidden, Gone, KubeconfigError, KubeError, NotFound, Unauthorized, Unreachable
+from kagent_api.kube.errors import Forbidden, Gone, KubeError, NotFound, Unauthorized, Unreachable
 from kagent_api.kube.resources import JsonObject, Resource
 
 __all__ = ["Backoff", "Delta", "LinkState", "Reflector"]
@@ -110,8 +110,6 @@ class Reflector:
             except Gone as error:
                 self._version = ""
                 await self._failed(error)
-            except KubeconfigError as error:
-                await self._failed(Unauthorized(error.message, reason="NoCredential", remedy=error.remedy))
             except KubeError as error:
                 await self._failed(error)
 

@@ -92,6 +92,12 @@ class _ServerAuth(httpx.Auth):
                     f"used: {error}", field=f"users[{self._access.user}].exec", remedy="update the plugin",
                 ) from error  # fmt: skip
             self._loaded = certificate
+        if any(ord(letter) < 32 for letter in value):
+            # h11 would refuse it too, with the whole credential in its message.
+            raise KubeconfigError(
+                f"{self._access.source}: users[{self._access.user}]: the credential holds a control character",
+                field=f"users[{self._access.user}]", remedy="write it on one line",
+            )  # fmt: skip
         if value:
             request.headers["Authorization"] = value
         return value
