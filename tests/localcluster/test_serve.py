@@ -110,9 +110,10 @@ def until(check: Callable[[], Any]) -> Any:
 def running_pid(server: Server) -> int:
     """Return the process of the Pod ``long`` once it runs, else 0."""
     pod = server.ask("GET", "/api/v1/namespaces/default/pods/long")
-    statuses = pod["status"].get("containerStatuses") or [{}]
-    running = "running" in statuses[0].get("state", {})
-    return int(statuses[0]["containerID"].removeprefix("process://")) if running else 0
+    for status in pod["status"].get("containerStatuses", ()):
+        if "running" in status["state"]:
+            return int(status["containerID"].removeprefix("process://"))
+    return 0
 
 
 def runs(pid: int) -> bool:
