@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
-__all__ = ["at", "dig", "is_array", "is_object", "list_at", "object_at", "objects_at"]
+import orjson
+
+__all__ = ["at", "copy_json", "dig", "is_array", "is_object", "list_at", "object_at", "objects_at"]
+
+JsonT = TypeVar("JsonT")
 
 
 def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
@@ -13,6 +17,12 @@ def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
 
 def is_array(value: Any) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
+
+
+def copy_json(value: JsonT) -> JsonT:
+    """Return a deep copy of a JSON value, many times faster than ``copy.deepcopy``."""
+    copied: JsonT = orjson.loads(orjson.dumps(value))
+    return copied
 
 
 def at(value: Any, key: str) -> Any:

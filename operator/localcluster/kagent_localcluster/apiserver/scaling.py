@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-
 from kagent_localcluster.apiserver.jsonpath import find_first, set_value
-from kagent_localcluster.apiserver.jsonvalue import dig, is_object, object_at, objects_at
+from kagent_localcluster.apiserver.jsonvalue import copy_json, dig, is_object, object_at, objects_at
 from kagent_localcluster.apiserver.kinds import Kind
 from kagent_localcluster.apiserver.refusals import modified
 from kagent_localcluster.errors import BadRequest
@@ -51,7 +49,7 @@ def write_scale(kind: Kind, obj: JsonObject, scale: JsonObject) -> JsonObject:
     version = dig(scale, "metadata", "resourceVersion")
     if version and version != obj["metadata"]["resourceVersion"]:
         raise modified(kind, obj["metadata"]["name"])
-    changed = copy.deepcopy(obj)
+    changed = copy_json(obj)
     set_value(changed, kind.scale.spec_replicas, replicas)
     return changed
 

@@ -18,6 +18,7 @@ Predicate = Callable[[JsonObject], bool]
 _REQUIREMENT = re.compile(r"[^,(]+(?:\([^)]*\))?")
 _SET = re.compile(r"(?P<key>\S+)\s+(?P<op>in|notin)\s*\((?P<values>[^)]*)\)")
 _KEY = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?")
+_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 _COMPARED = re.compile(r"(?P<key>[^=!<>]+?)\s*(?P<op>!=|==|=|>|<)\s*(?P<value>.*)")
 
 _FIELDS: dict[str, frozenset[str]] = {
@@ -85,6 +86,10 @@ def _requirement(part: str, whole: str) -> _Requirement:
         return _Requirement(_checked(match["key"], whole), match["op"], values)
     if match := _COMPARED.fullmatch(part):
         operator = {"!=": "notin", ">": "gt", "<": "lt"}.get(match["op"], "in")
+        if not _VALUE.fullmatch(match["value"].strip()):
+            raise BadRequest(
+                f'unable to parse requirement: invalid value "{match["value"]}" in label selector "{whole}"'
+            )
         return _Requirement(_checked(match["key"], whole), operator, frozenset({match["value"].strip()}))
     if part.startswith("!"):
         return _Requirement(_checked(part[1:].strip(), whole), "absent", frozenset())

@@ -6,7 +6,6 @@ nothing else runs, so patches need no retry. A write that changes nothing leaves
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from kagent_localcluster.apiserver.auth.escalation import RBAC_GROUP, refuse_esc
 from kagent_localcluster.apiserver.auth.rbac import Authorizer
 from kagent_localcluster.apiserver.auth.users import User
 from kagent_localcluster.apiserver.builtin.strategies import accept_definition, prepare
-from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
+from kagent_localcluster.apiserver.jsonvalue import copy_json, is_array, is_object
 from kagent_localcluster.apiserver.kinds import Kind
 from kagent_localcluster.apiserver.meta import generate_name, new_uid, now
 from kagent_localcluster.apiserver.patching.managed import Manager, apply_config, read_entries, track_update
@@ -184,7 +183,7 @@ class Writer:
         applied = apply_config(
             kind.schema, live, {**obj, "metadata": config_meta}, manager, force=force, qualified=kind.qualified
         )
-        new = copy.deepcopy(applied.obj)
+        new = copy_json(applied.obj)
         if record is not None:
             new["metadata"]["managedFields"] = applied.managed
             return self._change(kind, live, new, options, warnings, managed=applied.managed)
@@ -275,7 +274,7 @@ class Writer:
 
 def _envelope(kind: Kind, namespace: str, body: JsonObject) -> JsonObject:
     """Return a copy with type and namespace filled in from the URL, which the body must not contradict."""
-    obj = copy.deepcopy(body)
+    obj = copy_json(body)
     given = (obj.setdefault("apiVersion", kind.api_version), obj.setdefault("kind", kind.kind))
     # Empty strings come from Go clients that leave the type out.
     obj["apiVersion"], obj["kind"] = given[0] or kind.api_version, given[1] or kind.kind
@@ -322,7 +321,7 @@ def _carry_over(kind: Kind, old: JsonObject, new: JsonObject, subresource: str) 
         field = "spec" if subresource == "finalize" else "status"
         managed = new["metadata"].get("managedFields")
         changed = new.get(field)
-        new = copy.deepcopy(old)
+        new = copy_json(old)
         if changed is None:
             new.pop(field, None)
         else:
@@ -343,7 +342,7 @@ def _carry_over(kind: Kind, old: JsonObject, new: JsonObject, subresource: str) 
     if "status" in kind.subresources:
         new.pop("status", None)
         if "status" in old:
-            new["status"] = copy.deepcopy(old["status"])
+            new["status"] = copy_json(old["status"])
     return new
 
 

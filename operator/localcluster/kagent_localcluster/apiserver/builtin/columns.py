@@ -50,7 +50,7 @@ def _count(*keys: str) -> Cell:
 
 
 def _data(obj: JsonObject) -> int:
-    return len(objects_at(obj, "data")) + len(objects_at(obj, "binaryData"))
+    return len(object_at(obj, "data")) + len(object_at(obj, "binaryData"))
 
 
 def _selector(obj: JsonObject) -> str:

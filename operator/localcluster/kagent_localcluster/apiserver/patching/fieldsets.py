@@ -14,7 +14,19 @@ from kagent_localcluster.apiserver.jsonvalue import dig, is_array, is_object
 from kagent_localcluster.apiserver.schema.node import EMPTY, Node
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["MISSING", "FieldPath", "FieldSet", "decode", "encode", "fields_of", "item_key", "lookup", "remove", "show"]
+__all__ = [
+    "MISSING",
+    "FieldPath",
+    "FieldSet",
+    "decode",
+    "encode",
+    "fields_of",
+    "is_key_field",
+    "item_key",
+    "lookup",
+    "remove",
+    "show",
+]
 
 FieldPath: TypeAlias = tuple[str, ...]
 FieldSet: TypeAlias = set[FieldPath]
@@ -116,6 +128,14 @@ def remove(schema: Node, obj: JsonObject, path: FieldPath) -> None:
             break
         parent.pop(element[2:], None)
         container = parent
+
+
+def is_key_field(path: FieldPath) -> bool:
+    """Tell whether the path is one of the fields that identify a list item."""
+    if len(path) < 2 or path[-2][0] != "k" or path[-1][0] != "f":
+        return False
+    keys: dict[str, Any] = orjson.loads(path[-2][2:])
+    return path[-1][2:] in keys
 
 
 def encode(fields: FieldSet) -> JsonObject:

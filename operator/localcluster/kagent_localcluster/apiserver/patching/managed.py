@@ -143,8 +143,12 @@ def apply_config(
     if former is not None:
         held = frozenset[tuple[str, ...]]().union(*(entry.fields for entry in others))
         dropped = former.fields - wanted - held
-        for path in sorted(dropped, key=len, reverse=True):
-            if path[-1][0] != "k" or not any(other[: len(path)] == path for other in held | wanted):
+        # Items of keyed lists first: what is left of a removed item goes with it, and its keys tell which one it is.
+        for path in sorted(dropped, key=len):
+            if path[-1][0] == "k":
+                if not any(other[: len(path)] == path for other in held | wanted):
+                    fieldsets.remove(schema, merged, path)
+            elif not fieldsets.is_key_field(path):
                 fieldsets.remove(schema, merged, path)
     mine = Entry(manager, config["apiVersion"], now(), frozenset(wanted))
     if former is not None and former.fields == mine.fields and former.api_version == mine.api_version:

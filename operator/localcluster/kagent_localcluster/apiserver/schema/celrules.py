@@ -7,13 +7,13 @@ never passes silently.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import pairwise
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
+from kagent_localcluster.apiserver.schema.cel_library import compile_rule, new_context, standard_functions
 from kagent_localcluster.apiserver.schema.formats import is_quantity
 from kagent_localcluster.apiserver.schema.node import Node
 from kagent_localcluster.apiserver.schema.validation import type_name
@@ -25,38 +25,18 @@ if TYPE_CHECKING:
 __all__ = ["check_rules", "compile_problem"]
 
 # CEL's reserved words: a field of that name is reached as __word__.
-_RESERVED = frozenset(
-    [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ]
-)
-_programs: dict[str, cel.Program] = {}
+_RESERVED = frozenset({
+    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
+    "loop", "package", "namespace", "return", "var", "void", "while",
+})  # fmt: skip
+# What evaluating can raise: types that do not fit, missing fields, division by zero.
+_EVALUATION_ERRORS = (ValueError, TypeError, RuntimeError, KeyError, ArithmeticError)
 
 
 def compile_problem(rule: str) -> str:
     """Return why a rule does not compile, "" when it does."""
     try:
-        _program(rule)
+        _compiled(rule)
     except ValueError as error:
         return str(error)
     return ""
@@ -72,8 +52,31 @@ def check_rules(node: Node, value: Any, old: Any = None, path: str = "") -> Iter
     elif is_array(value):
         for index, item in enumerate(value):
             yield from check_rules(node.items, item, _counterpart(node, item, old), f"{path}[{index}]")
-    for rule in node.raw.get("x-kubernetes-validations", ()):
-        yield from _check(rule, value, old, path)
+    if rules := node.raw.get("x-kubernetes-validations"):
+        scope = _Scope(value, old)
+        for rule in rules:
+            yield from _check(rule, scope, path)
+
+
+class _Scope:
+    """The variables of one value's rules; contexts are made once, since filling one copies the value."""
+
+    def __init__(self, value: Any, old: Any) -> None:
+        self.value = value
+        self.old = old
+        self._contexts: dict[bool, cel.Context] = {}
+
+    def evaluate(self, text: str) -> Any:
+        rule = _compiled(text)
+        context = self._contexts.get(rule.escaped)
+        if context is None:
+            context = self._contexts[rule.escaped] = new_context()
+            context.add_variable("self", _escape(self.value) if rule.escaped else self.value)
+            if self.old is not None:
+                context.add_variable("oldSelf", _escape(self.old) if rule.escaped else self.old)
+        for name, function in rule.functions:
+            context.add_function(name, function)
+        return rule.program.execute(context)
 
 
 def _counterpart(node: Node, item: Any, old: Any) -> Any:
@@ -86,27 +89,21 @@ def _counterpart(node: Node, item: Any, old: Any) -> Any:
     )
 
 
-def _check(rule: dict[str, Any], value: Any, old: Any, path: str) -> Iterator[Cause]:
+def _check(rule: dict[str, Any], scope: _Scope, path: str) -> Iterator[Cause]:
     text: str = rule["rule"]
-    variables: dict[str, Any] = {"self": value}
-    if re.search(r"\boldSelf\b", text):
-        if old is None:
-            return
-        variables["oldSelf"] = old
+    value = scope.value
+    if scope.old is None and re.search(r"\boldSelf\b", text):
+        return
     shown = f'"{type_name(value)}"' if isinstance(value, (dict, list)) else _shown(value)
     reason = rule.get("reason", "FieldValueInvalid")
     where = (path + rule.get("fieldPath", "")).lstrip(".") or "<nil>"
     try:
-        passed = _evaluate(text, variables)
-        message = "" if passed is True else _message(rule, variables)
-    except (ValueError, TypeError, RuntimeError, KeyError, ArithmeticError) as error:
+        message = "" if scope.evaluate(text) is True else _message(rule, scope)
+    except _EVALUATION_ERRORS as error:
         message = f"{text}: {error}"
     if message:
-        yield Cause(
-            where,
-            f"{_word(reason)}: {shown}: {message}" if reason != "FieldValueRequired" else f"Required value: {message}",
-            reason,
-        )
+        word = "Required value" if reason == "FieldValueRequired" else f"{_word(reason)}: {shown}"
+        yield Cause(where, f"{word}: {message}", reason)
 
 
 def _word(reason: str) -> str:
@@ -119,42 +116,29 @@ def _shown(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _message(rule: dict[str, Any], variables: dict[str, Any]) -> str:
+def _message(rule: dict[str, Any], scope: _Scope) -> str:
     if expression := rule.get("messageExpression"):
         try:
-            text = _evaluate(expression, variables)
-        except (ValueError, TypeError, RuntimeError, KeyError, ArithmeticError):
+            text = scope.evaluate(expression)
+        except _EVALUATION_ERRORS:
             text = ""
         if isinstance(text, str) and text.strip() and "\n" not in text:
             return text
     return rule.get("message") or f"failed rule: {rule['rule']}"
 
 
-def _evaluate(text: str, variables: dict[str, Any]) -> Any:
-    context = _library().Context()
-    for name, function in _functions().items():
-        if name in text:
-            context.add_function(name, function)
-    escaped = "__" in text
-    for name, value in variables.items():
-        context.add_variable(name, _escape(value) if escaped else value)
-    return _program(text).execute(context)
+class _Compiled(NamedTuple):
+    """A rule ready to run: the functions it may call, and whether it names fields in escaped form."""
+
+    program: cel.Program
+    functions: tuple[tuple[str, Callable[..., Any]], ...]
+    escaped: bool
 
 
-def _program(text: str) -> cel.Program:
-    program = _programs.get(text)
-    if program is None:
-        program = _programs[text] = _library().compile(text)
-    return program
-
-
-def _library() -> ModuleType:
-    """Import ``cel`` without its command line, which the package imports first: 0.6 s and 15 MB of prompt_toolkit."""
-    stand_in = ModuleType("cel.cli")
-    sys.modules.setdefault("cel.cli", stand_in)
-    import cel
-
-    return cel
+@cache
+def _compiled(text: str) -> _Compiled:
+    functions = tuple((name, function) for name, function in _functions().items() if name in text)
+    return _Compiled(compile_rule(text), functions, "__" in text)
 
 
 def _escape(value: Any) -> Any:
@@ -173,17 +157,9 @@ def _escape_name(name: str) -> str:
     return name.replace(".", "__dot__").replace("-", "__dash__").replace("/", "__slash__")
 
 
-_function_table: dict[str, Callable[..., Any]] = {}
-
-
+@cache
 def _functions() -> dict[str, Callable[..., Any]]:
-    if not _function_table:
-        _library()
-        from cel.stdlib import STDLIB_FUNCTIONS
-
-        _function_table.update(STDLIB_FUNCTIONS)
-        _function_table.update(_KUBERNETES_FUNCTIONS)
-    return _function_table
+    return {**standard_functions(), **_KUBERNETES_FUNCTIONS}
 
 
 def _split(text: str, separator: str, limit: int = -1) -> list[str]:

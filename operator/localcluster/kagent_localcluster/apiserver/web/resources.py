@@ -44,6 +44,8 @@ class ResourceHandler:
         if info.subresource == "scale":
             await self._scale(request, info, kind, user)
             return
+        if (info.verb == "create" and info.name) or (info.verb in ("update", "patch") and not info.name):
+            raise MethodNotAllowed("the server does not allow this method on the requested resource")
         match info.verb:
             case "get":
                 form = choose_format(request.header("accept"))
