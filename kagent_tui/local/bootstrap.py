@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import yaml
-from kagent_api.crds import crds
 
+from kagent_api.crds import crds
 from kagent_api.errors import KagentError
 from kagent_api.kube import KubeClient, Resource
 from kagent_api.kube import resources as kinds

@@ -6,6 +6,7 @@ import http.client
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 from kagent_api.errors import KagentError
@@ -64,7 +65,7 @@ class _Keyed:
     provider: str
     model: str
     block: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
 # The order is the issue's; the models are each provider's small, cheap one that calls tools.
@@ -112,7 +113,7 @@ def _keyed(name: str, environ: Mapping[str, str]) -> DemoModel | None:
         return None
     spec: dict[str, Any] = {"provider": found.provider, "model": found.model}
     if found.block:
-        spec[found.block] = found.settings
+        spec[found.block] = dict(found.settings)
     return DemoModel(name, f"{found.model} (key from {found.variable})", spec, key)
 
 
