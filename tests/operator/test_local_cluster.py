@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from kagent_api.crds import crds
@@ -38,7 +41,7 @@ from kagent_operator.reconcile.discovery import Target, Tool
 from kagent_operator.translate import Settings
 
 JsonObject = dict[str, Any]
-_PATIENCE = 30.0
+_PATIENCE = 45.0
 _RESOURCES = {
     resource.kind: resource
     for resource in (AGENTS, MODELCONFIGS, REMOTEMCPSERVERS, MCPSERVERS, SECRETS, SERVICEACCOUNTS, ROLES, ROLEBINDINGS)
@@ -55,9 +58,10 @@ async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
 class Cluster:
     """One local cluster of one test."""
 
-    def __init__(self, access: Access, client: KubeClient) -> None:
+    def __init__(self, access: Access, client: KubeClient, kubeconfig: Path) -> None:
         self.access = access
         self.client = client
+        self.kubeconfig = kubeconfig
 
     async def apply(self, obj: JsonObject) -> None:
         obj["metadata"].setdefault("namespace", "kagent")
@@ -123,7 +127,7 @@ async def cluster(tmp_path: Path) -> AsyncGenerator[Cluster]:
             for obj in manifests(Installation()):
                 if obj["kind"] in _RESOURCES:
                     await client.apply(_RESOURCES[obj["kind"]], obj, field_manager="test")
-            yield Cluster(access, client)
+            yield Cluster(access, client, Path(told["kubeconfig"]))
     finally:
         process.terminate()
         async with asyncio.timeout(_PATIENCE):
@@ -226,3 +230,49 @@ async def test_a_restarted_operator_changes_nothing(cluster: Cluster) -> None:
 
         await eventually(idle)
         assert await cluster.versions() == before
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def _start(cluster: Cluster, folder: Path, http: int, health: int) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kagent_operator", "run", "--kubeconfig", str(cluster.kubeconfig)),
+        *("--watch-namespaces", "kagent", "--data-dir", str(folder)),
+        *("--http-address", f"127.0.0.1:{http}", "--health-address", f"127.0.0.1:{health}"),
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "NO_PROXY": "127.0.0.1"},
+    )
+
+
+async def test_the_program_gets_ready_serves_and_ends_cleanly(cluster: Cluster, tmp_path: Path) -> None:
+    for obj in (_SECRET, _MODEL, _agent()):
+        await cluster.apply(json.loads(json.dumps(obj)))
+    http, health = _free_port(), _free_port()
+    process = await _start(cluster, tmp_path / "state", http, health)
+    async with httpx.AsyncClient(trust_env=False) as client:
+
+        async def ready() -> bool:
+            try:
+                return (await client.get(f"http://127.0.0.1:{health}/readyz")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await eventually(ready)
+        agents = (await client.get(f"http://127.0.0.1:{http}/api/agents")).json()["data"]
+        assert [agent["agent"]["metadata"]["name"] for agent in agents] == ["clock"]
+        metrics = (await client.get(f"http://127.0.0.1:{health}/metrics")).text
+        assert 'kagent_agents{state="not_ready"} 1' in metrics
+
+        second = await _start(cluster, tmp_path / "other", http, _free_port())
+        async with asyncio.timeout(_PATIENCE):
+            _, told = await second.communicate()
+        assert second.returncode == 1
+        assert f"cannot serve on 127.0.0.1:{http}" in told.decode().splitlines()[-1]
+    process.terminate()
+    async with asyncio.timeout(_PATIENCE):
+        _, told = await process.communicate()
+    assert process.returncode == 0, told.decode()
