@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from kagent_api.conditions import get_condition
-from kagent_api.names import agent_id
+from kagent_api.names import GROUP, agent_id
 from kagent_api.schema import JsonObject
 from kagent_operator.gateway.context import Gateway, caller, gateway_of
 from kagent_operator.gateway.directory import field, meta, ref_of
@@ -31,7 +32,9 @@ async def list_agents(request: Request) -> Response:
     agents += [
         agent for agent in gateway.agents.resources("SandboxAgent") if namespace in ("", meta(agent).get("namespace"))
     ]
-    return ok([agent_response(gateway, agent) for agent in sorted(agents, key=ref_of)], "Successfully listed agents")
+    models = {ref_of(config): config for config in gateway.agents.resources("ModelConfig")}
+    listed = [agent_response(gateway, agent, models) for agent in sorted(agents, key=ref_of)]
+    return ok(listed, "Successfully listed agents")
 
 
 async def get_agent(request: Request) -> Response:
@@ -41,7 +44,8 @@ async def get_agent(request: Request) -> Response:
     agent = gateway.agents.get(namespace, name)
     if agent is None:
         raise Missing(f"Agent {namespace}/{name} not found")
-    return ok(agent_response(gateway, agent), "Successfully retrieved agent")
+    models = {ref_of(config): config for config in gateway.agents.resources("ModelConfig")}
+    return ok(agent_response(gateway, agent, models), "Successfully retrieved agent")
 
 
 async def list_model_configs(request: Request) -> Response:
@@ -61,7 +65,7 @@ async def get_model_config(request: Request) -> Response:
     return ok(model_config_response(config), "Successfully retrieved ModelConfig")
 
 
-def agent_response(gateway: Gateway, agent: JsonObject) -> JsonObject:
+def agent_response(gateway: Gateway, agent: JsonObject, models: Mapping[str, JsonObject]) -> JsonObject:
     """Return the view of an agent; a missing ModelConfig leaves the model's fields empty (upstream answers 500)."""
     namespace, name = str(meta(agent).get("namespace", "")), str(meta(agent).get("name", ""))
     declarative = field(agent, "spec", "declarative")
@@ -70,7 +74,7 @@ def agent_response(gateway: Gateway, agent: JsonObject) -> JsonObject:
     if declarative is not None and field(agent, "spec", "type") != "BYO":
         wanted = field(agent, "spec", "declarative", "modelConfig") or gateway.settings.default_model_config
         model_ref = f"{namespace}/{wanted}"
-        model = _model_config(gateway, model_ref)
+        model = models.get(model_ref)
     ready = _condition(agent, "Ready")
     return {
         "id": agent_id(namespace, name),
@@ -94,8 +98,8 @@ def shown(obj: JsonObject) -> JsonObject:
     """Return a resource as clients see it: without the bookkeeping of server-side apply."""
     metadata = {key: value for key, value in meta(obj).items() if key != "managedFields"}
     return {
-        "apiVersion": obj.get("apiVersion", ""),
-        "kind": obj.get("kind", ""),
+        "apiVersion": obj.get("apiVersion") or f"{GROUP}/v1alpha2",
+        "kind": obj.get("kind") or "Agent",
         "metadata": metadata,
         "spec": obj.get("spec", {}),
         "status": obj.get("status", {}),

@@ -16,6 +16,7 @@ from kagent_operator.gateway import (
     info,
     memories,
     prompts,
+    providers,
     sessions,
     shares,
     tasks,
@@ -45,6 +46,7 @@ _ROUTES = (
     *feedback.ROUTES,
     *memories.ROUTES,
     *prompts.ROUTES,
+    *providers.ROUTES,
     *changes.ROUTES,
     *a2a.ROUTES,
 )

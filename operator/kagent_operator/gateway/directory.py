@@ -70,16 +70,13 @@ def agent_by_id(agents: AgentDirectory, wanted: str) -> JsonObject | None:
     return None
 
 
-def published_tools(agents: AgentDirectory, namespace: str, name: str, kind: str) -> list[JsonObject]:
-    """Return what the operator wrote down about a server's tools, empty when nothing (yet)."""
-    wanted = f"{name}-{kind.lower()}-tools"
-    for config_map in agents.resources("ConfigMap"):
-        about = meta(config_map)
-        if about.get("name") != wanted or about.get("namespace") != namespace:
-            continue
-        if field(about, "labels", TOOLS_LABEL) == "true":
-            return list(_tools(field(config_map, "data", "tools.json")))
-    return []
+def published_tools(agents: AgentDirectory) -> dict[str, list[JsonObject]]:
+    """Return what the operator wrote down about servers' tools, by the ``namespace/name`` of its ConfigMap."""
+    return {
+        ref_of(config_map): list(_tools(field(config_map, "data", "tools.json")))
+        for config_map in agents.resources("ConfigMap")
+        if field(config_map, "metadata", "labels", TOOLS_LABEL) == "true"
+    }
 
 
 def _tools(text: Any) -> Iterator[JsonObject]:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from kagent_api.schema import JsonObject
 from kagent_operator.gateway.context import caller, gateway_of
-from kagent_operator.gateway.directory import AgentDirectory, field, meta, published_tools, ref_of
+from kagent_operator.gateway.directory import AgentDirectory, field, meta, published_tools, ref_of, rows
 from kagent_operator.gateway.replies import ok
 
 __all__ = ["ROUTES", "ToolServer", "tool_servers"]
@@ -30,14 +30,14 @@ class ToolServer(NamedTuple):
 
 def tool_servers(agents: AgentDirectory) -> Iterator[ToolServer]:
     """Yield every tool server that can be seen, by kind and name."""
+    published = published_tools(agents)
     for kind, group in (("RemoteMCPServer", ".kagent.dev"), ("MCPServer", ".kagent.dev"), ("Service", "")):
         for server in sorted(agents.resources(kind), key=ref_of):
             about = meta(server)
             if kind == "Service" and field(about, "labels", _SERVICE_LABEL) != "true":
                 continue
-            found = field(server, "status", "discoveredTools") or published_tools(
-                agents, str(about.get("namespace", "")), str(about.get("name", "")), kind
-            )
+            written = published.get(f"{ref_of(server)}-{kind.lower()}-tools", [])
+            found = rows(server, "status", "discoveredTools") or written
             tools = [{"name": tool.get("name", ""), "description": tool.get("description") or ""} for tool in found]
             yield ToolServer(ref_of(server), kind + group, tools, str(about.get("creationTimestamp") or ""))
 

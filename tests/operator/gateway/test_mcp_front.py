@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -46,7 +46,7 @@ async def address(agent: Agent, cluster: Any, store: Any, serve: Any) -> str:
 
 
 @asynccontextmanager
-async def connected(address: str) -> AsyncIterator[Client]:
+async def connected(address: str) -> AsyncGenerator[Client]:
     async with Client(streamable_http_client(f"{address}/mcp?user_id=ada")) as client:
         yield client
 

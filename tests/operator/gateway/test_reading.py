@@ -151,6 +151,34 @@ async def test_model_configs_are_shown_by_reference(gate: Any, cluster: Any) -> 
         assert (await client.get("/api/modelconfigs/kagent/n")).status_code == 404
 
 
+async def test_forms_learn_what_each_provider_asks_for(gate: Any) -> None:
+    async with gate() as client:
+        listed = (await client.get("/api/modelproviderconfigs/models")).json()["data"]
+        models = (await client.get("/api/models")).json()["data"]
+    providers: dict[str, Json] = {entry["name"]: entry for entry in listed}
+    assert set(models) == set(providers)
+    assert len(providers) == 10
+    assert providers["AzureOpenAI"]["requiredParams"] == ["apiVersion", "azureEndpoint"]
+    assert "temperature" in providers["OpenAI"]["optionalParams"]
+    assert all(entry["name"] for entries in models.values() for entry in entries)
+
+
+async def test_configured_providers_are_those_that_are_ready_here(gate: Any, cluster: Any) -> None:
+    def provider(name: str, status: str, namespace: str = "kagent") -> Json:
+        return {
+            "metadata": {"name": name, "namespace": namespace}, "spec": {"type": "OpenAI"},
+            "status": {"conditions": [{"type": "Ready", "status": status}], "discoveredModels": ["m"]},
+        }  # fmt: skip
+
+    cluster.others["ModelProviderConfig"] = [provider("a", "True"), provider("b", "False"), provider("c", "True", "x")]
+    async with gate() as client:
+        listed = (await client.get("/api/modelproviderconfigs/configured")).json()["data"]
+        assert listed == [{"name": "a", "type": "OpenAI", "endpoint": ""}]
+        models = (await client.get("/api/modelproviderconfigs/configured/a/models")).json()["data"]
+        assert models == {"provider": "a", "models": ["m"]}
+        assert (await client.get("/api/modelproviderconfigs/configured/c/models")).status_code == 404
+
+
 async def test_what_no_route_takes_is_a_plain_404(gate: Any) -> None:
     async with gate() as client:
         missed = await client.get("/api/nothing")
