@@ -98,9 +98,13 @@ class Connection:
         """
         try:
             async with self._open().post(
-                self.endpoint.url, data=orjson.dumps(body), headers=self.endpoint.headers_with(key)
+                self.endpoint.url,
+                data=orjson.dumps(body),
+                headers=self.endpoint.headers_with(key),
+                # A key must not follow to wherever a server points.
+                allow_redirects=False,
             ) as response:
-                if response.status >= 400:
+                if response.status >= 300:
                     raise from_response(response.status, response.headers, await response.read(), self.endpoint, key)
                 yield response
         except (aiohttp.ClientError, TimeoutError) as error:

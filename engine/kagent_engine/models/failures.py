@@ -38,13 +38,16 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes, endpoint
     message, code = said(body)
     message = _masked(message or _phrase(status), key)
     final = code in _FINAL_CODES
+    remedy = _remedy(status, code, message, endpoint, key)
+    if status < 400:
+        remedy = f"it points to {headers.get('Location', 'nowhere')!r}; if that is right, set it as the base URL"
     return ModelError(
         f"{endpoint.provider} model {endpoint.model!r} refused ({status}): {message}",
         status=status,
         code=code or str(status),
         retryable=status in _RETRYABLE and not final,
         retry_after=_retry_after(headers),
-        remedy=_remedy(status, code, message, endpoint, key),
+        remedy=remedy,
     )
 
 

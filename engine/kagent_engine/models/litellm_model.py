@@ -80,6 +80,10 @@ class LiteLLMModel:
         self._module: ModuleType | None = None
         self._loading = asyncio.Lock()
 
+    async def warm(self) -> None:
+        """Import LiteLLM now, so that the first turn need not wait for it; worth calling once the card is served."""
+        await self._litellm()
+
     async def aclose(self) -> None:
         if self._module is not None:
             await self._module.close_litellm_async_clients()

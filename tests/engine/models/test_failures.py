@@ -97,6 +97,14 @@ async def test_a_key_that_the_provider_echoes_is_masked(wire: Wire) -> None:
     assert "***" in str(error)
 
 
+async def test_a_redirect_is_told_and_never_followed_with_the_key(wire: Wire) -> None:
+    wire.answers.append((b"HTTP/1.1 308 X\r\nLocation: https://elsewhere/v1\r\nContent-Length: 0\r\n\r\n", 0))
+    error = await fail(wire.url)
+    assert "'https://elsewhere/v1'" in error.remedy
+    assert not error.retryable
+    assert len(wire.seen) == 1
+
+
 async def test_without_a_key_the_remedy_is_to_give_one(wire: Wire) -> None:
     wire.reply({}, 401)
     assert "no key was sent" in (await fail(wire.url, key="")).remedy
