@@ -42,7 +42,7 @@ def _write(value: Any, depth: int, lead: str, lines: list[str]) -> None:
                 # The first key of an object stands beside its dash.
                 lines[begin : begin + 2] = [f"{dash} {lines[begin + 1].lstrip()}"]
         return
-    if isinstance(value, str) and "\n" in value.strip("\n") and not value.startswith((" ", "\n", "\t")):
+    if isinstance(value, str) and _blocks(value):
         keep = "|" if value.endswith("\n") else "|-"
         lines.append(f"{lead} {keep}".lstrip() if not lead.strip() else f"{lead} {keep}")
         inner = "  " * (depth + 1)
@@ -61,12 +61,26 @@ def _deeper(pad: str, lead: str) -> str:
     return f"{pad}  " if lead else pad
 
 
+def _blocks(text: str) -> bool:
+    """Tell whether a text can stand as a block of lines."""
+    lines = text.split("\n")
+    return "\n" in text.strip("\n") and not text.startswith((" ", "\n", "\t")) and all(map(str.isprintable, lines))
+
+
 def _scalar(value: Any) -> str:
     if isinstance(value, str):
         if _PLAIN.fullmatch(value) and value.lower() not in _WORDS and not value.endswith(" "):
             return value
-        return json.dumps(value, ensure_ascii=False)
+        quoted = json.dumps(value, ensure_ascii=False)
+        return quoted if quoted.isprintable() else "".join(map(_escaped, quoted))
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):
         return "…"
+
+
+def _escaped(char: str) -> str:
+    if char.isprintable():
+        return char
+    code = ord(char)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
