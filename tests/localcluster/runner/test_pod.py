@@ -365,3 +365,64 @@ async def test_a_program_that_ignores_its_port_is_noticed_and_reached_where_it_l
     await cluster.until(lambda: conditions(cluster.pod("stubborn")).get("Ready") == "True")
     assert cluster.runner.pod_address("default", "stubborn", str(unused_tcp_port)).port == unused_tcp_port
     assert "PortIgnored" in reasons(cluster, "stubborn")
+
+
+async def test_several_containers_share_the_pods_ports_and_are_all_needed_for_ready(
+    cluster: Any, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    server = {
+        "args": ["-c", "import os, time; print(os.environ['PORT'], flush=True); time.sleep(600)"],
+        "ports": [{"name": "web", "containerPort": 9000}],
+    }
+    client = {
+        "name": "client",
+        "image": "python:3",
+        "args": [
+            "-c",
+            f"import sys, time; open({str(told)!r}, 'w').write(sys.argv[1]); time.sleep(600)",
+            "localhost:9000",
+        ],
+        "readinessProbe": {"exec": {"command": ["false"]}, "periodSeconds": 1},
+    }
+    put(cluster, pod("double", container=server, more=[client]))
+    await cluster.until(lambda: told.exists() and told.read_text())
+    await cluster.until(lambda: "running" in cluster.state("double", 0) and "running" in cluster.state("double", 1))
+    real = cluster.runner.pod_address("default", "double", "web").port
+    assert told.read_text() == f"localhost:{real}"
+    await cluster.until(lambda: str(real) in _stored_log(cluster, "double"))
+    assert conditions(cluster.pod("double"))["Ready"] == "False"
+
+
+async def test_hooks_run_after_the_start_and_before_the_end(cluster: Any, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    note = ["sh", "-c"]
+    hooks = {
+        "postStart": {"exec": {"command": [*note, f"echo started >> {notes}"]}},
+        "preStop": {"exec": {"command": [*note, f"echo stopping >> {notes}"]}},
+    }
+    put(cluster, pod("hooked", container={"lifecycle": hooks}))
+    await cluster.until(lambda: conditions(cluster.pod("hooked")).get("Ready") == "True")
+    cluster.objects.delete(PODS, "default", "hooked")
+    await cluster.until(lambda: not cluster.objects.list(PODS, "default"))
+    assert notes.read_text().split() == ["started", "stopping"]
+
+
+async def test_a_forced_deletion_does_not_wait_for_a_deaf_program(cluster: Any) -> None:
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+    put(cluster, pod("deaf", code, terminationGracePeriodSeconds=500))
+    await cluster.until(lambda: "running" in cluster.state("deaf"))
+    (status,) = cluster.pod("deaf")["status"]["containerStatuses"]
+    number = int(status["containerID"].removeprefix("process://"))
+    await cluster.until(lambda: "deaf" in _stored_log(cluster, "deaf"))
+    cluster.objects.delete(PODS, "default", "deaf")
+    await cluster.until(lambda: cluster.pod("deaf")["metadata"].get("deletionTimestamp"))
+    assert _runs(number)
+    cluster.objects.delete(PODS, "default", "deaf")
+    await cluster.until(lambda: not _runs(number))
+
+
+def _stored_log(cluster: Any, name: str) -> str:
+    uid = cluster.pod(name)["metadata"]["uid"]
+    path = cluster.data_dir / "pods" / uid / "logs" / "main" / "0.log"
+    return path.read_text() if path.exists() else ""

@@ -210,8 +210,8 @@ class Kubelet:
         except ApiError as error:
             logger.warning("pod %s/%s not scheduled: %s", namespace, name, error)
 
-    def _end(self, worker: PodWorker, grace: float, *, forced: bool = False) -> None:
-        ending = worker.terminate(grace, forced=forced)
+    def _end(self, worker: PodWorker, grace: float) -> None:
+        ending = worker.terminate(grace)
         ending.add_done_callback(lambda task: self._ended(worker.uid, task))
 
     def _ended(self, uid: str, task: asyncio.Task[None]) -> None:

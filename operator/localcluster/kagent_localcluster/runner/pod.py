@@ -87,6 +87,8 @@ class PodWorker:
         self._write_due = False
         self._task: asyncio.Task[None] | None = None
         self._end: asyncio.Task[None] | None = None
+        self._grace_given = 0.0
+        self._removed = False
 
     @property
     def title(self) -> str:
@@ -117,8 +119,14 @@ class PodWorker:
         self.changed()
 
     def update(self, pod: JsonObject) -> None:
-        """Take over what changed in the object."""
-        self.pod = pod
+        """Take over what changed in the object; labels and annotations may stand in files."""
+        before, self.pod = self.pod, pod
+        if any(
+            mapping(before, "metadata", kind) != mapping(pod, "metadata", kind) for kind in ("labels", "annotations")
+        ):
+            self._volumes.pod = pod
+            if self._task is not None and not self._stopping:
+                self._rewrite()
 
     def refresh(self, kind: str, name: str) -> None:
         """Show a changed Secret or ConfigMap in the volumes, and let waiting containers try again."""
@@ -142,11 +150,12 @@ class PodWorker:
         """Return the log of a container's present run."""
         return next((one.log for one in (*self._init, *self._main) if one.name == container), None)
 
-    def terminate(self, grace: float, *, forced: bool = False) -> asyncio.Task[None]:
-        """End the Pod and remove it from the API server; called again, it only returns the task."""
-        if self._end is None or (forced and not self._end.done() and grace == 0):
+    def terminate(self, grace: float) -> asyncio.Task[None]:
+        """End the Pod and remove it from the API server; called again, only a shorter grace period changes anything."""
+        if self._end is None or (grace < self._grace_given and not self._removed):
             if self._end is not None:
                 self._end.cancel()
+            self._grace_given = grace
             self._end = asyncio.create_task(self._terminate(grace), name=f"end of pod {self.title}")
         return self._end
 
@@ -159,6 +168,7 @@ class PodWorker:
         self._cancel_life()
         await self._stop_containers(grace)
         self._write()
+        self._removed = True  # whatever still ends reports to a closed store
         self._ports.give_back()
 
     def plan(self, container: JsonObject, rule: ImageRule) -> tuple[Launch, Surroundings]:
@@ -278,6 +288,7 @@ class PodWorker:
         self._write()
         self._ports.give_back()
         self._node.identities.revoke(self.uid)
+        self._removed = True
         self._delete()
         await asyncio.to_thread(shutil.rmtree, self._directory, True)
 
@@ -305,6 +316,8 @@ class PodWorker:
 
     def _write(self) -> None:
         self._write_due = False
+        if self._removed:
+            return
         try:
             pod = self._node.objects.get(PODS, self.namespace, self.name)
             if uid_of(pod) != self.uid:

@@ -47,7 +47,7 @@ class PodVolumes:
     def __init__(self, objects: Objects, issuer: TokenIssuer, pod: JsonObject, places: VolumePlaces) -> None:
         self._objects = objects
         self._issuer = issuer
-        self._pod = pod
+        self.pod = pod
         self._places = places
         self._namespace = text(pod, "metadata", "namespace")
         self._directories: dict[str, Path] = {}
@@ -59,7 +59,7 @@ class PodVolumes:
         Raises:
             VolumeProblem: a source is missing, or the kind of volume is not supported.
         """
-        for volume in items(self._pod, "spec", "volumes"):
+        for volume in items(self.pod, "spec", "volumes"):
             name = text(volume, "name")
             try:
                 self._directories[name] = self._one(name, volume)
@@ -68,7 +68,7 @@ class PodVolumes:
 
     def references(self, kind: str, name: str) -> bool:
         """Tell whether a volume shows this Secret or ConfigMap."""
-        return any((kind, name) in _sources_of(volume) for volume in items(self._pod, "spec", "volumes"))
+        return any((kind, name) in _sources_of(volume) for volume in items(self.pod, "spec", "volumes"))
 
     def renewable(self) -> bool:
         """Tell whether a volume holds a token that will run out."""
@@ -169,9 +169,9 @@ class PodVolumes:
     def _downward(self, source: JsonObject, mode: int) -> Iterator[tuple[str, ProjectedFile]]:
         for item in items(source, "items"):
             if "resourceFieldRef" in item:
-                value = container_resource(self._pod, {}, mapping(item, "resourceFieldRef"))
+                value = container_resource(self.pod, {}, mapping(item, "resourceFieldRef"))
             else:
-                value = field_value(self._pod, text(item, "fieldRef", "fieldPath"), text(self._pod, "spec", "nodeName"))
+                value = field_value(self.pod, text(item, "fieldRef", "fieldPath"), text(self.pod, "spec", "nodeName"))
             yield text(item, "path"), ProjectedFile(value.encode(), number(item, "mode", default=mode))
 
     def _token(self, volume: str, source: JsonObject) -> bytes:
@@ -180,7 +180,7 @@ class PodVolumes:
         if known is not None and time.monotonic() < known[1]:
             return known[0]
         seconds = number(source, "expirationSeconds", default=DEFAULT_TOKEN_SECONDS)
-        account = text(self._pod, "spec", "serviceAccountName", default="default")
+        account = text(self.pod, "spec", "serviceAccountName", default="default")
         audience = text(source, "audience")
         try:
             token = self._issuer.service_account_token(
@@ -188,7 +188,7 @@ class PodVolumes:
                 account,
                 audiences=(audience,) if audience else (),
                 expiration_seconds=seconds,
-                pod=(name_of(self._pod), uid_of(self._pod)),
+                pod=(name_of(self.pod), uid_of(self.pod)),
             ).encode()
         except ApiError as error:
             raise ConfigProblem(f"token of ServiceAccount '{account}': {error}") from error

@@ -207,7 +207,8 @@ class Exchange:
         await _join(self._client, self._writer, upstream)
 
     def _request_head(self, target: Target, host: str, port: int, path: bytes) -> bytes:
-        original = host.encode("latin-1") + (b"" if port == 80 else b":%d" % port)
+        name = f"[{host}]" if ":" in host else host
+        original = name.encode("latin-1") + (b"" if port == 80 else b":%d" % port)
         headers = [(name, value) for name, value in self._head.end_to_end() if name.lower() != b"host"]
         if self._route.cluster:
             # Servers bound to 127.0.0.1 refuse foreign names (DNS rebinding); the true one travels beside it.

@@ -135,4 +135,3 @@ class Pool:
         self.sweep()
         idle = self._idle.get(target)
         return idle.pop() if idle else None
-
