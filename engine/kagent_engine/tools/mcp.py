@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 # How long a turn waits for a server: while its first attempt runs, and when it was away and is tried again.
 _FIRST_PATIENCE: Final = 10.0
-_RETRY_PATIENCE: Final = 2.0
+_RETRY_PATIENCE: Final = 5.0
 _DEFAULT_CALL_SECONDS: Final = 300.0
 # Connections made with one caller's own headers, kept for that caller's next turns.
 _MOST_PERSONAL: Final = 16
@@ -134,7 +135,8 @@ class _Connection:
         self._opener = opener
         self._owner: asyncio.Task[None] | None = None
         self._session: McpSession | None = None
-        self._problem = "not connected yet"
+        self._problem = "it has not answered yet"
+        self._began: float | None = None
         self._ending: asyncio.Future[bool] | None = None
         self._attempted = asyncio.Event()
         self._wake = asyncio.Event()
@@ -163,21 +165,27 @@ class _Connection:
         if self._session is not None:
             return ""
         patience = _RETRY_PATIENCE if self._ever_settled else _FIRST_PATIENCE
+        if self._began is not None:
+            # An attempt that hangs is waited for once, not by every turn that finds it hanging.
+            patience = max(0.0, self._began + patience - time.monotonic())
         self._attempted.clear()
         self.nudge()
         try:
             async with asyncio.timeout(patience):
                 await self._attempted.wait()
         except TimeoutError:
-            return self._problem if self._ever_settled else f"no answer within {patience:g} s"
+            return self._problem or "it has not answered yet"
         return "" if self._session is not None else self._problem
 
-    async def call(self, name: str, arguments: JsonObject, timeout: float, progress: Progress | None) -> JsonObject:
-        """Call a tool; once more if the session had gone before the server can have begun.
+    async def call(
+        self, tool: ListedTool, arguments: JsonObject, timeout: float, progress: Progress | None
+    ) -> JsonObject:
+        """Call a tool; once more if the session was lost and the call cannot have begun, or may be made twice.
 
         Raises:
             ToolFailed: with a message for the model.
         """
+        name = tool.name
         lost = _sdk().ConnectionLost
         for last in (False, True):
             if problem := await self.ready():
@@ -192,7 +200,7 @@ class _Connection:
                 # The call knows only that the session closed; why, the owner learns when the session has unwound.
                 await asyncio.wait([ending], timeout=_RETRY_PATIENCE)
                 never_ran = error.never_ran or (ending.done() and ending.result())
-                if last or not never_ran:
+                if last or not (never_ran or tool.repeatable):
                     raise ToolFailed(
                         f"The connection to the server of '{name}' was lost during the call; "
                         "it may or may not have taken effect."
@@ -225,6 +233,7 @@ class _Connection:
             self._wake.clear()
             ending = self._ending = asyncio.get_running_loop().create_future()
             never_ran = False
+            self._began = time.monotonic()
             try:
                 async with await self._opener(self) as session:
                     self.listed = await session.list_tools()
@@ -237,12 +246,14 @@ class _Connection:
                 never_ran = self._lost(error)
             finally:
                 self._session = None
+                self._began = None
                 ending.set_result(never_ran)
             if not self._closing and not await self._woken(pause):
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _opened(self, session: McpSession) -> None:
         self._session = session
+        self._began = None
         self._problem = ""
         self._ever_settled = True
         self._attempted.set()
@@ -289,6 +300,6 @@ class _McpTool:
 
     async def call(self, call: ToolCall, context: CallContext, answer: Answer | None = None) -> ToolResult | Ask:
         seconds = self.timeout or _DEFAULT_CALL_SECONDS
-        response = await self.connection.call(self.listed.name, call.arguments, seconds, context.progress)
+        response = await self.connection.call(self.listed, call.arguments, seconds, context.progress)
         content, truncated = model_text(response)
         return ToolResult(content, response, is_error=response.get("isError") is True, truncated=truncated)

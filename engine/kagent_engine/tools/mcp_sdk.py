@@ -52,11 +52,12 @@ class ConnectionLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ListedTool:
-    """A tool as its server lists it."""
+    """A tool as its server lists it; ``repeatable`` if the server says that calling it twice changes nothing more."""
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    repeatable: bool = False
 
 
 class McpSession:
@@ -194,7 +195,9 @@ def _verify(params: McpParams, ca_path: Path | None) -> ssl.SSLContext | bool:
 
 
 def _listed(tool: Tool) -> ListedTool:
-    return ListedTool(tool.name, tool.description or tool.title or "", tool.input_schema)
+    hints = tool.annotations
+    repeatable = hints is not None and bool(hints.read_only_hint or hints.idempotent_hint)
+    return ListedTool(tool.name, tool.description or tool.title or "", tool.input_schema, repeatable)
 
 
 def _app_only(tool: Tool) -> bool:

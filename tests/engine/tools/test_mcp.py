@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import ToolAnnotations
 from starlette.requests import Request
 
 from kagent_api.engine_config import McpTools
@@ -26,6 +29,11 @@ CONTEXT = CallContext("alice", "s")
 
 def calculator(seen: list[dict[str, str]] | None = None) -> MCPServer:
     server = MCPServer("calculator")
+
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
+    async def look() -> str:  # pyright: ignore[reportUnusedFunction]
+        """Only look."""
+        return "seen"
 
     @server.tool()
     async def add(a: int, b: int, context: Context) -> int:  # pyright: ignore[reportUnusedFunction]
@@ -92,7 +100,7 @@ def port_of(url: str) -> int:
 async def test_tools_are_listed_and_called_over_streamable_http(serve: Any, http_app: Any) -> None:
     async with serve(http_app(calculator())) as url, opened({"params": {"url": f"{url}/mcp"}}) as server:
         tools, warnings = await server.tools(CONTEXT)
-        assert (not warnings, {tool.spec.name for tool in tools}) == (True, {"add", "slow", "fail", "steps"})
+        assert (not warnings, {tool.spec.name for tool in tools}) == (True, {"look", "add", "slow", "fail", "steps"})
         add = next(tool for tool in tools if tool.spec.name == "add")
         assert add.spec.description == "Add two numbers."
         assert add.spec.parameters["required"] == ["a", "b"]
@@ -170,25 +178,59 @@ async def test_a_server_that_restarts_between_calls_is_reached_again(serve: Any,
         tools, _ = await server.tools(CONTEXT)
     try:
         async with serve(http_app(calculator()), port=port):
-            result = await tools[0].call(ToolCall("c", "add", {"a": 2, "b": 2}), CONTEXT)
+            add = next(tool for tool in tools if tool.spec.name == "add")
+            result = await add.call(ToolCall("c", "add", {"a": 2, "b": 2}), CONTEXT)
             assert isinstance(result, ToolResult)
             assert result.content == "4"
     finally:
         await server.aclose()
 
 
-async def test_a_server_that_restarts_is_reached_again_over_sse(serve: Any) -> None:
-    async with serve(calculator().sse_app()) as url:
-        port = port_of(url)
-        server = McpServer(McpTools.model_validate({"params": {"url": f"{url}/sse"}}), sse=True, paths=PathMap())
-        tools, _ = await server.tools(CONTEXT)
+@asynccontextmanager
+async def sse_process(port: int) -> AsyncGenerator[None]:
+    """Serve the same tools over SSE from a process of its own, which dies as processes do."""
+    program = (
+        "import sys; from mcp.server.mcpserver import MCPServer; from mcp_types import ToolAnnotations\n"
+        "server = MCPServer('c')\n"
+        "server.tool(name='look', annotations=ToolAnnotations(read_only_hint=True))(lambda: 'seen')\n"
+        "server.tool(name='touch')(lambda: 'touched')\n"
+        f"server.run('sse', host='127.0.0.1', port={port})\n"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.DEVNULL)
     try:
-        async with serve(calculator().sse_app(), port=port):
-            result = await tools[0].call(ToolCall("c", "add", {"a": 2, "b": 2}), CONTEXT)
-            assert isinstance(result, ToolResult)
-            assert result.content == "4"
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                    writer.close()
+                    break
+                except ConnectionRefusedError:
+                    await asyncio.sleep(0.02)
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_a_call_that_may_have_run_is_repeated_only_if_it_changes_nothing() -> None:
+    """A lost SSE stream does not say whether the call arrived."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    config = McpTools.model_validate({"params": {"url": f"http://127.0.0.1:{port}/sse"}})
+    server = McpServer(config, sse=True, paths=PathMap())
+    try:
+        async with sse_process(port):
+            tools = {tool.spec.name: tool for tool in (await server.tools(CONTEXT))[0]}
+        async with sse_process(port):
+            looked = await tools["look"].call(ToolCall("c", "look", {}), CONTEXT)
+        async with sse_process(port):
+            with pytest.raises(ToolFailed, match="may or may not have taken effect"):
+                await tools["touch"].call(ToolCall("c", "touch", {}), CONTEXT)
     finally:
         await server.aclose()
+
+    assert isinstance(looked, ToolResult)
+    assert looked.content == "seen"
 
 
 async def test_a_server_that_stays_away_fails_the_call_and_not_the_engine(serve: Any, http_app: Any) -> None:
