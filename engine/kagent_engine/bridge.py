@@ -1,8 +1,8 @@
 """``kagent-engine mcp-bridge``: a stdio MCP server behind ``/mcp`` (streamable HTTP) and ``/sse``.
 
 Requests of any number of HTTP sessions, of both protocol eras, go to the one server as they are; progress and
-cancellation pass through. ``/health`` is true only while the server is there. Not bridged: what a server asks its
-client for on its own accord under the older protocol (sampling, elicitation, roots).
+cancellation pass through. ``/health`` is true only while the server is there. Not bridged: what a server asks or tells
+its client of its own accord under the older protocol (sampling, elicitation, roots, list-changed notifications).
 """
 
 from __future__ import annotations
@@ -105,6 +105,8 @@ async def _serve(
         server.should_exit = True
 
     stopped.add_done_callback(end)
+    port = listener.getsockname()[1]
+    print(f"mcp-bridge: {child.command.name}: serving http://{host}:{port}/mcp", file=sys.stderr)  # noqa: T201
     if ready is not None:
         ready.set()
     await server.serve(sockets=[listener])

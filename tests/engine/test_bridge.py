@@ -207,10 +207,11 @@ async def test_health_is_false_while_the_server_is_gone(tiny: BridgeCommand, tmp
         await bridge.until_healthy(503)
 
 
-async def test_a_page_from_elsewhere_is_refused(tiny: BridgeCommand) -> None:
+async def test_a_page_from_elsewhere_is_refused(tiny: BridgeCommand, capsys: pytest.CaptureFixture[str]) -> None:
     async with bridged(tiny) as bridge, httpx2.AsyncClient(trust_env=False) as http:
         answer = await http.post(bridge.url + "/mcp", headers={"Host": "evil.example"}, json={})
         assert answer.status_code == 421
+    assert f"tiny: serving http://127.0.0.1:{bridge.port}/mcp" in capsys.readouterr().err
 
 
 async def test_the_real_time_server_answers(tmp_path: Path) -> None:
