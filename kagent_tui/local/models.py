@@ -6,7 +6,6 @@ import http.client
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Final, cast
 
 from kagent_api.errors import KagentError
@@ -65,7 +64,7 @@ class _Keyed:
     provider: str
     model: str
     block: str = ""
-    settings: Mapping[str, Any] = MappingProxyType({})
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 # The order is the issue's; the models are each provider's small, cheap one that calls tools.
