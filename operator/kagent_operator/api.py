@@ -15,6 +15,7 @@ from kagent_operator.translate.fields import JsonObject
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from kagent_api.kube import KubeClient
     from kagent_operator.run import Options
 
 __all__ = ["Directory", "open_api", "state_directory"]
@@ -50,9 +51,11 @@ def state_directory(options: Options) -> Path:
 
 
 @asynccontextmanager
-async def open_api(options: Options, operator: Operator, namespaces: tuple[str, ...]) -> AsyncGenerator[ASGIApp]:
+async def open_api(
+    options: Options, operator: Operator, client: KubeClient, namespaces: tuple[str, ...]
+) -> AsyncGenerator[ASGIApp]:
     """Open the store and yield the app; closes the store at the end. Raises KagentError."""
-    from kagent_operator.gateway import GatewaySettings, create_app
+    from kagent_operator.gateway import GatewaySettings, KubeWriter, create_app
     from kagent_operator.store import Store
 
     if options.database_url:
@@ -70,4 +73,4 @@ async def open_api(options: Options, operator: Operator, namespaces: tuple[str, 
             auth_mode=options.auth_mode,
             user_id_claim=options.user_id_claim,
         )
-        yield create_app(agents=Directory(operator), store=store, settings=settings)
+        yield create_app(agents=Directory(operator), store=store, settings=settings, writer=KubeWriter(client))

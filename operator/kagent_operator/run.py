@@ -100,7 +100,7 @@ async def run(options: Options) -> None:
                 group.create_task(operator.watch()),
                 group.create_task(_lead(options, operator, client, namespaces)),
             ]
-            group.create_task(_serve(options, operator, namespaces, stop))
+            group.create_task(_serve(options, operator, client, namespaces, stop))
             await stop.wait()
             _log.info("stopping")
             for task in work:
@@ -136,7 +136,9 @@ def _import_servers() -> None:
         importlib.import_module(name)
 
 
-async def _serve(options: Options, operator: Operator, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
+async def _serve(
+    options: Options, operator: Operator, client: KubeClient, namespaces: tuple[str, ...], stop: asyncio.Event
+) -> None:
     await asyncio.to_thread(_import_servers)
     from kagent_operator.api import open_api
     from kagent_operator.health import create_health_app
@@ -152,7 +154,7 @@ async def _serve(options: Options, operator: Operator, namespaces: tuple[str, ..
     health = create_health_app(ready=ready, metrics=lambda: render_metrics(operator))
     async with asyncio.TaskGroup() as group:
         group.create_task(_serve_app(health, options.health_address, stop))
-        async with open_api(options, operator, namespaces) as app:
+        async with open_api(options, operator, client, namespaces) as app:
             await _serve_app(app, options.http_address, stop, started=api_serves)
 
 
