@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from kagent_api.errors import TransientError
+from kagent_api.errors import InvalidSpec, TransientError
 from kagent_api.kube import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound
 from kagent_operator.gateway.errors import Problem, Unauthorized
 from kagent_operator.store import StoreError
@@ -83,6 +83,11 @@ async def not_now(request: Request, error: Exception) -> Response:
     return as_json({"error": str(error)}, 503)
 
 
+async def bad_spec(_: Request, error: Exception) -> Response:
+    """Answer when a resource cannot be read as it is written; its author has to change it."""
+    return as_json({"error": str(error)}, 422)
+
+
 async def failed(request: Request, error: Exception) -> Response:
     """Answer anything unforeseen. The outer edge of a request."""
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -95,5 +100,6 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     StoreError: store_failed,
     KubeError: kube_refused,
     TransientError: not_now,
+    InvalidSpec: bad_spec,
     Exception: failed,
 }

@@ -126,9 +126,10 @@ def _url(address: str | Path) -> URL:
         path = Path(address)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)  # what people said is nobody else's on this machine; SQLite keeps the mode
         except OSError as error:
             raise StoreError(
-                f"the folder {path.parent} cannot be made: {error.strerror}", remedy="give a writable --data-dir"
+                f"the database {path} cannot be made: {error.strerror}", remedy="give a writable --data-dir"
             ) from error
         return URL.create("sqlite+aiosqlite", database=str(path))
     try:

@@ -204,6 +204,14 @@ async def test_the_card_points_to_the_gateway_and_works_while_the_agent_is_down(
     assert card["url"] == "https://agents.example/api/a2a/kagent/my-agent/"
 
 
+async def test_a_card_of_a_spec_that_cannot_be_read_names_the_field(gate: Any, cluster: Any) -> None:
+    cluster.add_agent("my-agent", description=["no"])
+    async with gate() as client:
+        reply = await client.get(f"{FRONT}.well-known/agent-card.json")
+    assert reply.status_code == 422
+    assert "Agent kagent/my-agent: spec.description" in reply.json()["error"]
+
+
 async def test_the_card_tells_what_only_the_running_agent_knows(
     front: httpx.AsyncClient, cluster: Any, agent: Agent
 ) -> None:

@@ -25,6 +25,23 @@ async def test_a_fresh_file_gets_the_schema_and_keeps_its_content(tmp_path: Path
     assert found.name == "hello"
 
 
+def modes_in(folder: Path) -> set[int]:
+    return {file.stat().st_mode & 0o777 for file in folder.iterdir()}
+
+
+async def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    async with await Store.open(path) as store:
+        await store.sessions.put("u", "s", agent_id="a")
+        assert modes_in(tmp_path) == {0o600}
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="--data-dir"):
+        await Store.open(tmp_path / "file" / "gateway.db")
+
+
 async def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "gateway.db"
     async with await Store.open(path):
