@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on, work
 from textual.app import SystemCommand
 from textual.screen import Screen
-from textual.types import CSSPathType
 
 from kagent_api.errors import InvalidSpec, KagentError, ObjectRef
 from kagent_tui.cluster.cluster import Cluster
@@ -42,6 +41,10 @@ from kagent_tui.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
     from kagent_tui.screens.chats import Chats
+
+if TYPE_CHECKING:
+    # Importing it for real would import every widget that Textual has.
+    from textual.types import CSSPathType
 
 __all__ = ["KagentApp", "run_dashboard"]
 
@@ -67,11 +70,12 @@ class KagentApp(Host):
         self, *, kubeconfig: str | None = None, context: str | None = None, namespace: str | None = None,
         all_namespaces: bool = False, readonly: bool = False, banner: str = "",
         opener: Callable[[Options], Opened] = open_client, drafts: DraftStore | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         super().__init__()
         namespaces = tuple(one.strip() for one in (namespace or "").split(",") if one.strip())
         options = Options(kubeconfig, context, namespaces, all_namespaces, readonly)
-        self.workspace = Workspace(options, banner=banner)
+        self.workspace = Workspace(options, banner=banner, clock=clock)
         self._opener = opener
         self._fallback: tuple[str, ...] = ()
         self._browse = BrowseScreen(self.workspace)

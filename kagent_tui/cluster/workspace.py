@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from kagent_api.errors import KagentError
@@ -13,10 +14,11 @@ __all__ = ["Workspace"]
 
 
 class Workspace:
-    """One per program; the cluster in it changes with the context."""
+    """One per program; the cluster in it changes with the context. ``clock`` tells Unix time, for ages."""
 
-    def __init__(self, options: Options, *, banner: str = "") -> None:
+    def __init__(self, options: Options, *, banner: str = "", clock: Callable[[], float] = time.time) -> None:
         self.options = options
+        self.clock = clock
         self.banner = banner
         self.cluster: Cluster | None = None
         self.failure: KagentError | None = None

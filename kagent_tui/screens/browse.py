@@ -62,7 +62,7 @@ class BrowseScreen(BaseScreen[None]):
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace, trail="agents")
-        self.board = Board()
+        self.board = Board(clock=workspace.clock)
         self.view = VIEWS["agents"]
         self._cluster: Cluster | None = None
         self._feed: DetailFeed | None = None
@@ -205,7 +205,7 @@ class BrowseScreen(BaseScreen[None]):
             self._close_feed()
         if self._feed is None and ref is not None and shown and self._cluster is not None:
             self.detail.scroll_home(animate=False)
-            self._feed = DetailFeed(self._cluster, ref, self._show_detail)
+            self._feed = DetailFeed(self._cluster, ref, self._show_detail, clock=self.workspace.clock)
         elif self._feed is None:
             self._show_detail([])
 

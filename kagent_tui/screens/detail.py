@@ -23,7 +23,7 @@ class DetailScreen(ReaderScreen):
         self._feed: DetailFeed | None = None
 
     def on_mount(self) -> None:
-        self._feed = DetailFeed(self._cluster, self._ref, self.show_lines)
+        self._feed = DetailFeed(self._cluster, self._ref, self.show_lines, clock=self.workspace.clock)
 
     def on_unmount(self) -> None:
         if self._feed is not None:

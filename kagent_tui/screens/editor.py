@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.timer import Timer
-from textual.types import CSSPathType
 from textual.widget import Widget
 
 from kagent_api.errors import InvalidSpec, KagentError, ObjectRef
@@ -33,6 +32,10 @@ from kagent_tui.screens.review import ReviewScreen
 from kagent_tui.widgets.bindings import bindings
 from kagent_tui.widgets.text_pane import TextPane
 from kagent_tui.widgets.yaml_area import YamlArea
+
+if TYPE_CHECKING:
+    # Importing it for real would import every widget that Textual has.
+    from textual.types import CSSPathType
 
 __all__ = ["EditorScreen"]
 

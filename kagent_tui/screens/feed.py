@@ -6,7 +6,6 @@ Used by the detail pane and the detail screen. It must be closed, or its watch o
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from kagent_api.errors import ObjectRef
@@ -28,7 +27,10 @@ SETTLE_SECONDS = 0.25
 class DetailFeed:
     """The overview of one object, shown through ``show`` whenever it changes."""
 
-    def __init__(self, cluster: Cluster, ref: ObjectRef, show: Callable[[list[Line]], None]) -> None:
+    def __init__(
+        self, cluster: Cluster, ref: ObjectRef, show: Callable[[list[Line]], None], *, clock: Callable[[], float]
+    ) -> None:
+        self._clock = clock
         self.ref = ref
         self._cluster = cluster
         self._show = show
@@ -54,7 +56,7 @@ class DetailFeed:
                 [head(f"{self.ref.kind} {self.ref.namespace}/{self.ref.name}"), note("is not there (any more)", 0)]
             )
             return
-        now = time.time()
+        now = self._clock()
         lines = describe(obj, store, now, used_by=store.used_by(self.ref), known=self._known)
         self._show([*lines, *self._event_lines(now)])
 

@@ -48,10 +48,8 @@ class KeyBar(Widget):
         room = width - cell_width(trail) - 1
         spans = [Span(" ")]
         used = 1
-        for key, title in self._keys():
+        for key, title in _fitting(self._keys(), room):
             size = cell_width(key) + cell_width(title) + 3
-            if used + size > room:
-                continue
             spans += (Span(key, Tone.HEAD), Span(f" {title}  ", Tone.DIM))
             used += size
         gap = max(0, width - used - cell_width(trail))
@@ -61,6 +59,7 @@ class KeyBar(Widget):
         self.refresh()
 
     def _keys(self) -> list[tuple[str, str]]:
+        """Return keys and titles, in the order of their importance here."""
         found: dict[str, tuple[int, str, str]] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
@@ -69,3 +68,11 @@ class KeyBar(Widget):
                 if known is None or len(key) < len(known[1]):
                     found[binding.id] = (COMMANDS[binding.id].footer, key, binding.description)
         return [(key, title) for _, key, title in sorted(found.values())]
+
+
+def _fitting(keys: list[tuple[str, str]], room: int) -> list[tuple[str, str]]:
+    """Return the keys there is room for; the way to the help goes last, since it leads to all others."""
+    kept = list(keys)
+    while len(kept) > 1 and sum(cell_width(key) + cell_width(title) + 3 for key, title in kept) > room:
+        kept.remove(next(one for one in reversed(kept) if one[1] != COMMANDS["app.help"].title))
+    return kept

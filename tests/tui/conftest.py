@@ -364,7 +364,7 @@ def drafts(tmp_path: Path) -> DraftStore:
 @pytest.fixture
 def app(kube: MemoryKube, drafts: DraftStore) -> KagentApp:
     """The real application on the sample cluster."""
-    return KagentApp(opener=lambda options: Opened(kube, options.namespaces), drafts=drafts)
+    return KagentApp(opener=lambda options: Opened(kube, options.namespaces), drafts=drafts, clock=lambda: NOW)
 
 
 async def settled(pilot: Pilot[int], until: Callable[[], bool]) -> None:
