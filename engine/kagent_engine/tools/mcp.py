@@ -37,6 +37,9 @@ _LONGEST_PAUSE: Final = 30.0
 # How long a turn waits for a server: while its first attempt runs, and when it was away and is tried again.
 _FIRST_PATIENCE: Final = 10.0
 _RETRY_PATIENCE: Final = 5.0
+# For how long a server that is away counts as one that is about to come (a Pod and its server start together).
+_YOUNG_SECONDS = 60.0
+_YOUNG_PAUSE: Final = 0.2
 _DEFAULT_CALL_SECONDS: Final = 300.0
 # Connections made with one caller's own headers, kept for that caller's next turns.
 _MOST_PERSONAL: Final = 16
@@ -137,12 +140,14 @@ class _Connection:
         self._session: McpSession | None = None
         self._problem = "it has not answered yet"
         self._began: float | None = None
+        self._away_since = time.monotonic()
         self._ending: asyncio.Future[bool] | None = None
         self._attempted = asyncio.Event()
         self._wake = asyncio.Event()
         self._relisting = False
         self._closing = False
         self._ever_settled = False
+        self._was_open = False
 
     @property
     def settled(self) -> bool:
@@ -161,21 +166,32 @@ class _Connection:
         self._wake.set()
 
     async def ready(self) -> str:
-        """Wait a while for an open session; return what is wrong, empty when all is well."""
+        """Wait a while for an open session; return what is wrong, empty when all is well.
+
+        A server that went away a moment ago, or is starting beside us, is tried again and again for as long as a person
+        would wait; one that has been away for longer is tried once, so that it costs a turn nothing.
+        """
         if self._session is not None:
             return ""
+        now = time.monotonic()
         patience = _RETRY_PATIENCE if self._ever_settled else _FIRST_PATIENCE
-        if self._began is not None:
-            # An attempt that hangs is waited for once, not by every turn that finds it hanging.
-            patience = max(0.0, self._began + patience - time.monotonic())
-        self._attempted.clear()
-        self.nudge()
-        try:
-            async with asyncio.timeout(patience):
-                await self._attempted.wait()
-        except TimeoutError:
-            return self._problem or "it has not answered yet"
-        return "" if self._session is not None else self._problem
+        # An attempt that hangs is waited for once, not by every turn that finds it hanging.
+        deadline = patience + (now if self._began is None else self._began)
+        young = now - self._away_since < _YOUNG_SECONDS
+        while self._session is None:
+            self._attempted.clear()
+            self.nudge()
+            try:
+                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                    await self._attempted.wait()
+            except TimeoutError:
+                break
+            if self._session is not None:
+                return ""
+            if not young or time.monotonic() + _YOUNG_PAUSE > deadline:
+                break
+            await asyncio.sleep(_YOUNG_PAUSE)
+        return self._problem or "it has not answered yet"
 
     async def call(
         self, tool: ListedTool, arguments: JsonObject, timeout: float, progress: Progress | None
@@ -245,6 +261,8 @@ class _Connection:
             except Exception as error:
                 never_ran = self._lost(error)
             finally:
+                if self._was_open:
+                    self._away_since, self._was_open = time.monotonic(), False
                 self._session = None
                 self._began = None
                 ending.set_result(never_ran)
@@ -254,6 +272,7 @@ class _Connection:
     def _opened(self, session: McpSession) -> None:
         self._session = session
         self._began = None
+        self._was_open = True
         self._problem = ""
         self._ever_settled = True
         self._attempted.set()

@@ -170,6 +170,23 @@ async def test_a_server_that_is_down_is_a_warning_and_comes_back_by_itself(serve
             assert (await call(server, "add", {"a": 2, "b": 3})).content == "5"
 
 
+async def test_a_server_that_starts_beside_us_is_waited_for(
+    serve: Any, http_app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kagent_engine.tools.mcp._YOUNG_SECONDS", 60.0)
+    async with serve(http_app(calculator())) as url:
+        port = port_of(url)
+    async with opened({"params": {"url": f"{url}/mcp"}}) as server, asyncio.timeout(30):
+        asking = asyncio.create_task(server.tools(CONTEXT))
+        while not server.settled:  # noqa: ASYNC110 - only the moment matters
+            await asyncio.sleep(0.01)
+        async with serve(http_app(calculator()), port=port):
+            tools, warnings = await asking
+
+    assert not warnings
+    assert len(tools) == 5
+
+
 async def test_a_server_that_restarts_between_calls_is_reached_again(serve: Any, http_app: Any) -> None:
     async with serve(http_app(calculator())) as url:
         port = port_of(url)
