@@ -61,10 +61,12 @@ def activity_of(transcript: Transcript, *, busy: bool, waiting: bool, stopping: 
 
 
 def status_spans(
-    transcript: Transcript, activity: Activity, clock: TurnClock, now: float, *, queued: int = 0
+    transcript: Transcript, activity: Activity, clock: TurnClock, now: float, *, queued: int = 0, trouble: bool = False
 ) -> list[Span]:
-    """Return the left part of a status line."""
+    """Return the left part of a status line; ``trouble`` means that the agent may not answer."""
     if activity is Activity.IDLE:
+        if trouble:
+            return [Span("!! the agent is not ready", Tone.BAD)]
         ended = transcript.state if transcript.entries else TurnState.UNKNOWN
         if ended is TurnState.FAILED:
             return [Span("✖ failed", Tone.BAD)]

@@ -95,6 +95,7 @@ class ChatPane(Vertical):
         self._queue: list[str] = []
         self._working = False
         self._stopping = False
+        self._trouble = False
         self._escaped = float("-inf")
         self._turn: Worker[None] | None = None
         # Kept, not looked up: a turn may end after the pane is gone.
@@ -148,6 +149,8 @@ class ChatPane(Vertical):
         session = self.conversation.session_id if self.conversation else self._session_id
         right = [span(f"session {session[:8]} ", Tone.DIM)] if session else [Span("new session ", Tone.DIM)]
         self._subject.say(left, right)
+        self._trouble = bool(subject.trouble)
+        self._refresh_status()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "copy":
@@ -376,7 +379,9 @@ class ChatPane(Vertical):
     def _refresh_status(self) -> None:
         if not self.is_attached:
             return
-        spans = status_spans(self.transcript, self.activity, self._clock, self._now(), queued=len(self._queue))
+        spans = status_spans(
+            self.transcript, self.activity, self._clock, self._now(), queued=len(self._queue), trouble=self._trouble
+        )
         if hidden := (0 if self.view.following else self.view.hidden_lines):
             spans.append(Span(f"  ↓ {hidden} more lines (G)", Tone.DIM))
         self._doing.say(spans, token_spans(self.transcript))
