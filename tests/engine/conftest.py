@@ -111,7 +111,7 @@ class Raw:
     async def call(self, method: str, **params: Any) -> Json:
         """Make one call that is no stream; return the whole answer."""
         headers = {"x-user-id": self.user} | ({} if "/" in method else V1)
-        async with httpx.AsyncClient(timeout=10) as http:
+        async with httpx.AsyncClient(timeout=30) as http:
             body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
             return (await http.post(self.url, json=body, headers=headers)).json()
 
@@ -123,7 +123,7 @@ class Raw:
         sent = {"jsonrpc": "2.0", "id": 1} | body
         headers = {"x-user-id": self.user} | headers
         async with (
-            httpx.AsyncClient(timeout=10) as http,
+            httpx.AsyncClient(timeout=30) as http,
             http.stream("POST", self.url, json=sent, headers=headers) as response,
         ):
             assert response.headers["content-type"].startswith("text/event-stream"), await response.aread()
@@ -151,13 +151,13 @@ async def serve_app(app: Any, port: int = 0) -> AsyncGenerator[str]:
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", ws="none", timeout_graceful_shutdown=1))
     running = asyncio.create_task(server._serve([listener]))  # pyright: ignore[reportPrivateUsage]  # no signal handlers
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not server.started and not running.done():  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await running
 
 

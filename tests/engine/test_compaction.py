@@ -80,7 +80,7 @@ async def test_the_next_turn_reads_the_summary_in_place_of_what_it_covers(model:
     async def emit(_: Any) -> None: ...
 
     model.says("long answer").says("THE SUMMARY").says("short")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert isinstance(await agent.run(TurnRequest(context, (TextPart("first"),)), emit), Completed)
         assert isinstance(await agent.run(TurnRequest(context, (TextPart("second"),)), emit), Completed)
         session = await store.load("s", "alice")
@@ -109,7 +109,7 @@ async def test_a_summary_that_fails_costs_only_itself(
     model.plan.append([ModelError("down")])
     model.says("two")
     context = CallContext("alice", "s")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await agent.run(TurnRequest(context, (TextPart("x"),)), emit)
         outcome = await agent.run(TurnRequest(context, (TextPart("y"),)), emit)
         await agent.aclose()

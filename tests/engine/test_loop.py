@@ -59,7 +59,7 @@ async def run(model: Any, *tools: Any, **more: Any) -> tuple[Any, list[Any]]:
     box = Toolbox({tool.spec.name: tool for tool in tools})
     limits = more.pop("limits", Limits(retry_seconds=0.0))
     turn = Turn(model, box, "Be brief.", HISTORY, CallContext("u", "s"), limits=limits, **more)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await run_turn(turn, emit), events
 
 
@@ -240,7 +240,7 @@ async def test_cancelling_a_turn_cancels_its_tools_and_says_nothing(model: Any) 
 
     turn = Turn(model, Toolbox({"slow": Waits("slow", before=never)}), "", HISTORY, CallContext("u", "s"))
     running = asyncio.create_task(run_turn(turn, emit))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await asked.wait()
         running.cancel()
         await asyncio.wait([running])

@@ -221,7 +221,7 @@ async def test_cancel_ends_the_task_as_canceled_once_and_the_next_turn_goes_on(s
     }
     states: list[str] = []
     task_id = ""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for event in raw.events(body, {"A2A-Version": "1.0"}):
             if "task" in event:
                 task_id = event["task"]["id"]
@@ -250,7 +250,7 @@ async def test_a_client_that_goes_away_does_not_stop_the_turn_and_can_come_back(
         },
     }
     task_id = ""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for event in raw.events(body, {}):
             task_id = event.get("taskId", event.get("id"))
             if "message" in event.get("status", {}):

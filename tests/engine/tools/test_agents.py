@@ -127,7 +127,7 @@ async def test_a_cancelled_caller_cancels_the_sub_agents_task(serve_engine: Any,
         assert note == "calls drop"
         busy.set()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         calling = asyncio.create_task(tool.call(ask(), CallContext("alice", "parent", progress=progress)))
         await busy.wait()
         calling.cancel()

@@ -1,0 +1,81 @@
+"""From a configuration to an agent: every option that is read has its effect or is named in the log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kagent_api.engine_config import EngineConfig
+from kagent_engine.card import build_card
+from kagent_engine.compaction import CompactionRules
+from kagent_engine.compose import compose
+from kagent_engine.config import Configuration
+from kagent_engine.server.app import Serving
+from kagent_engine.settings import PathMap, Settings
+
+MODEL = {"type": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1"}
+
+
+def composed(tmp_path: Path, **config: Any) -> Serving:
+    read = EngineConfig.model_validate({"model": MODEL, "description": "", "instruction": "Be kind."} | config)
+    settings = Settings(name="my-agent", namespace="ns", state_dir=tmp_path, tool_rounds=7)
+    return compose(Configuration(read, {"name": "x"}), settings, url="http://here")
+
+
+async def test_servers_agents_approvals_and_limits_reach_the_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    serving = composed(
+        tmp_path,
+        http_tools=[{"params": {"url": "http://a/mcp"}, "require_approval": ["drop"]}],
+        sse_tools=[{"params": {"url": "http://b/sse"}, "require_approval": ["wipe"]}],
+        remote_agents=[{"name": "ns__NS__other", "url": "http://c"}],
+    )
+
+    agent = serving.agent
+    assert (agent.name, agent.instruction, agent.limits.tool_rounds) == ("my_agent", "Be kind.", 7)
+    assert agent.require_approval == {"drop", "wipe"}
+    assert len(agent.sources) == 3
+    assert serving.unready() == "a, b"
+    assert agent.compaction is None
+    await agent.aclose()
+
+
+async def test_compaction_is_as_configured_and_what_is_not_acted_on_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    rules = {
+        "compaction_interval": 5,
+        "overlap_size": 2,
+        "token_threshold": 9,
+        "summarizer_model": MODEL | {"model": "s"},
+    }
+    serving = composed(tmp_path, context_config={"compaction": rules}, share_tools=True)
+
+    assert serving.agent.compaction == CompactionRules(5, 2, 9)
+    assert serving.agent.summarizer is not None
+    assert "share_tools" in caplog.text
+    await serving.agent.aclose()
+
+
+def test_a_card_keeps_its_address_and_gets_what_both_dialects_insist_on() -> None:
+    given = {"name": "x", "url": "http://x.ns:8080", "skills": [{"id": "s", "tags": None}], "provider": {"url": "u"}}
+    card = build_card(given, default_url="http://127.0.0.1:1")
+
+    assert card["url"] == "http://x.ns:8080"
+    assert {entry["url"] for entry in card["supportedInterfaces"]} == {"http://x.ns:8080"}
+    assert card["skills"] == [{"id": "s", "name": "s", "description": "", "tags": []}]
+    assert card["provider"] == {"url": "u"}
+    assert build_card({"name": "x"}, default_url="http://127.0.0.1:1")["url"] == "http://127.0.0.1:1"
+
+
+def test_mount_paths_are_found_by_the_longest_prefix() -> None:
+    paths = PathMap((("/etc/kagent", "/a"), ("/etc/kagent/headers", "/b")))
+
+    assert paths.resolve("/etc/kagent/headers/x") == Path("/b/x")
+    assert paths.resolve("/etc/kagent/x") == Path("/a/x")
+    assert paths.resolve("/etc/kagentx") == Path("/etc/kagentx")
