@@ -85,3 +85,24 @@ async def test_a_definition_takes_its_objects_with_it(widgets: Objects, widget: 
     assert widgets.list(CRDS) == []
     with pytest.raises(NotFound):
         widgets.list(WIDGETS)
+
+
+def test_what_an_older_schema_let_in_may_stay_while_the_rest_changes(
+    widgets: Objects, widget: Callable[..., JsonObject]
+) -> None:
+    made = widgets.create(WIDGETS, "default", widget(replicas=7, tools=[{"name": "a"}]))
+    crd = widgets.get(CRDS, "", "widgets.example.dev")
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    schema["properties"]["replicas"]["maximum"] = 5
+    schema["properties"]["tools"]["x-kubernetes-validations"] = [{"rule": "self.size() == 0", "message": "no tools"}]
+    widgets.update(CRDS, "", "widgets.example.dev", crd)
+    made["spec"]["port"] = 80
+    changed = widgets.update(WIDGETS, "default", "w1", made)
+    assert (changed["spec"]["replicas"], changed["spec"]["port"]) == (7, 80)
+    changed["spec"]["replicas"] = 8
+    with pytest.raises(Invalid, match="should be less than or equal to 5"):
+        widgets.update(WIDGETS, "default", "w1", changed)
+    changed["spec"]["replicas"] = 3
+    changed["spec"]["tools"] = [{"name": "b"}]
+    with pytest.raises(Invalid, match="no tools"):
+        widgets.update(WIDGETS, "default", "w1", changed)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from kagent_localcluster.apiserver import ApiServer
-from kagent_localcluster.seams import JsonObject
+from kagent_localcluster.seams import Address, JsonObject, LogOptions
 
 BESIDE_PYTHON = Path(sys.executable).with_name("kubectl")
 KUBECTL = str(BESIDE_PYTHON) if BESIDE_PYTHON.exists() else shutil.which("kubectl")
@@ -195,6 +195,53 @@ async def test_namespaces_and_definitions_end_with_their_content(with_widgets: R
     await done(run("delete", "crd", "widgets.example.dev", "--timeout=20s"))
     gone = await run("get", "widgets.example.dev")
     assert gone.code == 1
+
+
+class Listener:
+    """A runner whose one Pod answers on a port of this machine."""
+
+    def __init__(self, port: int) -> None:
+        self._address = Address("127.0.0.1", port)
+
+    def service_addresses(self, namespace: str, service: str, port: str) -> list[Address]:
+        return [self._address]
+
+    def pod_address(self, namespace: str, pod: str, port: str) -> Address:
+        return self._address
+
+    async def logs(self, namespace: str, pod: str, options: LogOptions) -> AsyncIterator[bytes]:
+        yield f"{options.container} {options.tail_lines}\n".encode()
+
+
+async def test_port_forward_and_logs_reach_the_pod(served: tuple[ApiServer, httpx.AsyncClient], kubectl: Run) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = b"x" * 300_000
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listener:
+        served[0].set_backend(Listener(listener.sockets[0].getsockname()[1]))
+        await done(kubectl("run", "web", "--image=i:1", "--port=8080"))
+        await done(kubectl("patch", "pod", "web", "--subresource=status", "-p", '{"status":{"phase":"Running"}}'))
+        assert await done(kubectl("logs", "web", "--tail=2")) == "web 2\n"
+        assert KUBECTL is not None
+        forward = await asyncio.create_subprocess_exec(
+            KUBECTL, "--kubeconfig", str(served[0].kubeconfig), "port-forward", "pod/web", ":8080",
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert forward.stdout is not None
+        try:
+            async with asyncio.timeout(20):
+                line = (await forward.stdout.readline()).decode()
+                port = line.split("127.0.0.1:")[1].split(" ")[0]
+                async with httpx.AsyncClient(trust_env=False) as client:
+                    for _ in range(3):
+                        assert len((await client.get(f"http://127.0.0.1:{port}/")).content) == 300_000
+        finally:
+            forward.terminate()
+            await forward.wait()
 
 
 async def test_a_watch_shows_what_comes(kubectl: Run) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import orjson
+
 from kagent_localcluster.apiserver.builtin import load_data
 from kagent_localcluster.apiserver.schema.node import Node
 from kagent_localcluster.seams import JsonObject, Resource
@@ -99,6 +101,16 @@ class Kind:
     @cached_property
     def qualified_kind(self) -> str:
         return f"{self.kind}.{self.group}" if self.group else self.kind
+
+    @cached_property
+    def has_rules(self) -> bool:
+        """Return True when a CEL rule stands anywhere in the schema."""
+        return b'"x-kubernetes-validations"' in orjson.dumps(self.schema.raw)
+
+    @cached_property
+    def has_transitions(self) -> bool:
+        """Return True when a rule compares with the old object."""
+        return b"oldSelf" in orjson.dumps(self.schema.raw)
 
     @property
     def stored(self) -> bool:

@@ -50,7 +50,7 @@ def decode(body: bytes) -> JsonObject:
         api_version, kind = (bytes(type_meta.get(number, b"")).decode() for number in (1, 2))
         package = _package_of(api_version, kind)
         obj = _message(package, kind, memoryview(envelope.get(2, b"")))
-    except (ValueError, TypeError, struct.error) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, struct.error) as error:
         raise BadRequest(f"error decoding protobuf body: {error}") from error
     return {"apiVersion": api_version, "kind": kind, **obj}
 

@@ -6,10 +6,8 @@ required fields, and rules only on objects without structural faults (422 with o
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 from kagent_localcluster.apiserver.builtin.defaults import set_builtin_defaults
+from kagent_localcluster.apiserver.builtin.definitions import OBJECT_META, definition
 from kagent_localcluster.apiserver.builtin.strategies import validate_builtin
 from kagent_localcluster.apiserver.jsonvalue import dig, is_array, is_object
 from kagent_localcluster.apiserver.kinds import Kind
@@ -22,7 +20,7 @@ from kagent_localcluster.apiserver.schema.validation import validate
 from kagent_localcluster.errors import BadRequest, Cause
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["decode_fields", "judge", "shape"]
+__all__ = ["check_envelope", "decode_fields", "judge", "shape"]
 
 _UNCHECKED = Cause(
     "<nil>",
@@ -49,8 +47,25 @@ def decode_fields(kind: Kind, obj: JsonObject, validation: str) -> list[str]:
     return [f'unknown field "{path}"' for path in unknown]
 
 
+def check_envelope(kind: Kind, metadata: JsonObject) -> None:
+    """Refuse metadata of wrong types before anything reads it; nulls in it are dropped.
+
+    Raises:
+        BadRequest: naming the field.
+    """
+    schema = definition(OBJECT_META)
+    drop_nulls(schema, metadata)
+    for cause in validate(schema, metadata, "metadata"):
+        if cause.reason == "FieldValueTypeInvalid":
+            raise _cannot_unmarshal(kind, cause)
+
+
 def shape(kind: Kind, obj: JsonObject) -> None:
-    """Drop nulls and set defaults in place."""
+    """Drop nulls and set defaults in place.
+
+    Raises:
+        BadRequest, Invalid: a built-in object whose structure is wrong; custom resources are judged by ``judge``.
+    """
     drop_nulls(kind.schema, obj)
     if kind.crd:
         set_defaults(kind.schema, obj)
@@ -63,16 +78,23 @@ def shape(kind: Kind, obj: JsonObject) -> None:
     status = obj.get("status")
     if is_object(status) and (node := kind.schema.child("status")):
         _fill_zero_values(node, status)
+    # Before anything relies on the fields being there; built-in kinds are not ratcheted, their rules are in code.
+    if faults := [*check_metadata(obj["metadata"]), *validate(kind.schema, obj)]:
+        raise invalid(kind, obj["metadata"].get("name", ""), faults)
 
 
 def _refuse_wrong_types(kind: Kind, obj: JsonObject) -> None:
     """Built-in kinds are decoded into Go structs: a wrong type never reaches validation."""
     for cause in validate(kind.schema, obj):
         if cause.reason == "FieldValueTypeInvalid":
-            raise BadRequest(
-                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: json: cannot unmarshal '
-                f"{_unquoted(cause.message)} into Go struct field {kind.kind}.{cause.field}"
-            )
+            raise _cannot_unmarshal(kind, cause)
+
+
+def _cannot_unmarshal(kind: Kind, cause: Cause) -> BadRequest:
+    return BadRequest(
+        f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: json: cannot unmarshal '
+        f"{_unquoted(cause.message)} into Go struct field {kind.kind}.{cause.field}"
+    )
 
 
 def _unquoted(message: str) -> str:
@@ -103,28 +125,20 @@ def judge(kind: Kind, new: JsonObject, old: JsonObject | None) -> None:
     Raises:
         Invalid: with one cause for every fault.
     """
-    causes = list(check_metadata(new["metadata"]))
+    causes: list[Cause] = []
     if old is None and (problem := name_problem(kind.group, kind.plural, new["metadata"]["name"])):
-        causes.insert(0, Cause("metadata.name", f'Invalid value: "{new["metadata"]["name"]}": {problem}'))
-    structural = list(validate(kind.schema, new))
-    causes += structural
+        causes.append(Cause("metadata.name", f'Invalid value: "{new["metadata"]["name"]}": {problem}'))
     if not kind.crd:
-        if not structural:
-            causes += validate_builtin(kind.storage_key, new, old)
-    elif not structural:
-        causes += check_rules(kind.schema, new, old)
-    elif _has_rules(kind):
+        causes += validate_builtin(kind.storage_key, new, old)
+        if causes:
+            raise invalid(kind, new["metadata"]["name"], causes)
+        return
+    causes += check_metadata(new["metadata"])
+    structural = list(validate(kind.schema, new, old=old))
+    causes += structural
+    if not structural:
+        causes += check_rules(kind.schema, new, old, transitions=kind.has_transitions)
+    elif kind.has_rules:
         causes.append(_UNCHECKED)
     if causes:
         raise invalid(kind, new["metadata"]["name"], causes)
-
-
-@lru_cache(maxsize=256)
-def _has_rules(kind: Kind) -> bool:
-    return _contains_rules(kind.schema.raw)
-
-
-def _contains_rules(raw: Any) -> bool:
-    if is_object(raw):
-        return "x-kubernetes-validations" in raw or any(_contains_rules(value) for value in raw.values())
-    return is_array(raw) and any(_contains_rules(value) for value in raw)

@@ -21,7 +21,7 @@ from kagent_localcluster.apiserver.meta import generate_name, new_uid, now
 from kagent_localcluster.apiserver.patching.managed import Manager, apply_config, read_entries, track_update
 from kagent_localcluster.apiserver.refusals import conflict, invalid, modified, not_found
 from kagent_localcluster.apiserver.storage import Record, Storage
-from kagent_localcluster.apiserver.validating import decode_fields, judge, shape
+from kagent_localcluster.apiserver.validating import check_envelope, decode_fields, judge, shape
 from kagent_localcluster.errors import AlreadyExists, BadRequest, Cause, Forbidden, NotFound
 from kagent_localcluster.seams import JsonObject
 
@@ -274,7 +274,10 @@ class Writer:
 
 def _envelope(kind: Kind, namespace: str, body: JsonObject) -> JsonObject:
     """Return a copy with type and namespace filled in from the URL, which the body must not contradict."""
-    obj = copy_json(body)
+    try:
+        obj = copy_json(body)
+    except TypeError as error:
+        raise BadRequest(f"the object cannot be written as JSON: {error}") from error
     given = (obj.setdefault("apiVersion", kind.api_version), obj.setdefault("kind", kind.kind))
     # Empty strings come from Go clients that leave the type out.
     obj["apiVersion"], obj["kind"] = given[0] or kind.api_version, given[1] or kind.kind
@@ -290,13 +293,7 @@ def _envelope(kind: Kind, namespace: str, body: JsonObject) -> JsonObject:
         metadata = obj["metadata"] = {}
     if not is_object(metadata):
         raise BadRequest(f"{kind.kind}: metadata must be an object")
-    for field in ("labels", "annotations"):
-        values: Any = metadata.get(field)
-        if values is not None and not (is_object(values) and all(isinstance(value, str) for value in values.values())):
-            raise BadRequest(
-                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: json: cannot unmarshal a '
-                f"value that is no string into Go struct field ObjectMeta.metadata.{field} of type string"
-            )
+    check_envelope(kind, metadata)
     for field in ("labels", "annotations", "finalizers", "ownerReferences"):
         if field in metadata and not metadata[field]:
             del metadata[field]

@@ -52,8 +52,8 @@ def prepare(storage_key: str, new: JsonObject, old: JsonObject | None) -> None:
 
 
 def _prepare_service(new: JsonObject, old: JsonObject | None) -> None:
-    """Give every Service the loopback as its address: names, not addresses, lead to Services here."""
-    spec = new["spec"]
+    """Give a Service an address as clients expect one; here names, not addresses, lead to Services."""
+    spec = new.setdefault("spec", {})
     if old is not None and "clusterIP" not in spec and spec.get("type") != "ExternalName":
         spec["clusterIP"] = dig(old, "spec", "clusterIP")
     if spec.get("type") != "ExternalName" and not spec.get("clusterIP"):
@@ -71,7 +71,7 @@ def _cluster_address(uid: str) -> str:
 
 
 def _prepare_pod(new: JsonObject, old: JsonObject | None) -> None:
-    spec = new["spec"]
+    spec = new.setdefault("spec", {})
     if old is None:
         new["status"] = {"phase": "Pending", "qosClass": _quality(spec)}
         # The ServiceAccount admission plug-in; the token volume itself is the runner's.
@@ -97,7 +97,7 @@ def _quality(spec: JsonObject) -> str:
 
 
 def _prepare_job(new: JsonObject, old: JsonObject | None) -> None:
-    spec = new["spec"]
+    spec = new.setdefault("spec", {})
     if old is not None or spec.get("manualSelector"):
         return
     uid, name = new["metadata"]["uid"], new["metadata"]["name"]

@@ -12,11 +12,11 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
+from kagent_localcluster.apiserver.jsonvalue import at, is_array, is_object
 from kagent_localcluster.apiserver.schema.cel_library import compile_rule, new_context, standard_functions
 from kagent_localcluster.apiserver.schema.formats import is_quantity
 from kagent_localcluster.apiserver.schema.node import Node
-from kagent_localcluster.apiserver.schema.validation import type_name
+from kagent_localcluster.apiserver.schema.validation import counterpart, type_name
 from kagent_localcluster.errors import Cause
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _RESERVED = frozenset({
     "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
     "loop", "package", "namespace", "return", "var", "void", "while",
 })  # fmt: skip
+_LOOKS_BACK = re.compile(r"\boldSelf\b")
+
 # What evaluating can raise: types that do not fit, missing fields, division by zero.
 _EVALUATION_ERRORS = (ValueError, TypeError, RuntimeError, KeyError, ArithmeticError)
 
@@ -42,20 +44,32 @@ def compile_problem(rule: str) -> str:
     return ""
 
 
-def check_rules(node: Node, value: Any, old: Any = None, path: str = "") -> Iterator[Cause]:
-    """Yield the failed rules of the value and of everything below it; ``old`` is None on create."""
+def check_rules(
+    node: Node, value: Any, old: Any = None, path: str = "", *, transitions: bool = True
+) -> Iterator[Cause]:
+    """Yield the failed rules of the value and of everything below it; ``old`` is None on create.
+
+    Where nothing changed only rules that look at ``oldSelf`` are asked again (validation ratcheting), and without
+    ``transitions``, when the schema has no such rules, not even those.
+    """
+    unchanged = old is not None and value == old
+    if unchanged and not transitions:
+        return
     if is_object(value):
-        former: dict[str, Any] = old if is_object(old) else {}
         for key, item in value.items():
             if child := node.child(key):
-                yield from check_rules(child, item, former.get(key), f"{path}.{key}" if path else key)
+                where = f"{path}.{key}" if path else key
+                yield from check_rules(child, item, at(old, key), where, transitions=transitions)
     elif is_array(value):
         for index, item in enumerate(value):
-            yield from check_rules(node.items, item, _counterpart(node, item, old), f"{path}[{index}]")
+            former = counterpart(node, item, old)
+            yield from check_rules(node.items, item, former, f"{path}[{index}]", transitions=transitions)
     if rules := node.raw.get("x-kubernetes-validations"):
         scope = _Scope(value, old)
         for rule in rules:
-            yield from _check(rule, scope, path)
+            looks_back = _LOOKS_BACK.search(rule["rule"]) is not None
+            if (old is not None or not looks_back) and (looks_back or not unchanged):
+                yield from _check(rule, scope, path)
 
 
 class _Scope:
@@ -79,21 +93,9 @@ class _Scope:
         return rule.program.execute(context)
 
 
-def _counterpart(node: Node, item: Any, old: Any) -> Any:
-    """Return the old item with the same keys; lists without keys have no counterparts."""
-    if node.list_type != "map" or not is_array(old) or not is_object(item):
-        return None
-    wanted = [item.get(key) for key in node.list_keys]
-    return next(
-        (other for other in old if is_object(other) and [other.get(key) for key in node.list_keys] == wanted), None
-    )
-
-
 def _check(rule: dict[str, Any], scope: _Scope, path: str) -> Iterator[Cause]:
     text: str = rule["rule"]
     value = scope.value
-    if scope.old is None and re.search(r"\boldSelf\b", text):
-        return
     shown = f'"{type_name(value)}"' if isinstance(value, (dict, list)) else _shown(value)
     reason = rule.get("reason", "FieldValueInvalid")
     where = (path + rule.get("fieldPath", "")).lstrip(".") or "<nil>"

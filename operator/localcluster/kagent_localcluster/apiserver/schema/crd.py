@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -103,6 +104,11 @@ def _check_schema(schema: dict[str, Any], path: str) -> Iterator[Cause]:
             "Required value: must not be empty if x-kubernetes-list-type is map",
             "FieldValueRequired",
         )
+    if pattern := schema.get("pattern"):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield Cause(f"{path}.pattern", f"Invalid value: {pattern!r}: must be a valid regular expression: {error}")
     for index, rule in enumerate(objects_at(schema, "x-kubernetes-validations")):
         if problem := compile_problem(str(rule.get("rule", ""))):
             yield Cause(

@@ -13,12 +13,12 @@ from typing import Any
 
 import orjson
 
-from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
+from kagent_localcluster.apiserver.jsonvalue import at, is_array, is_object
 from kagent_localcluster.apiserver.schema.formats import format_problem
 from kagent_localcluster.apiserver.schema.node import Node
 from kagent_localcluster.errors import Cause
 
-__all__ = ["type_name", "validate"]
+__all__ = ["counterpart", "type_name", "validate"]
 
 
 def type_name(value: Any) -> str:
@@ -33,8 +33,14 @@ def type_name(value: Any) -> str:
     return "number"
 
 
-def validate(node: Node, value: Any, path: str = "") -> Iterator[Cause]:
-    """Yield every fault of the value."""
+def validate(node: Node, value: Any, path: str = "", old: Any = None) -> Iterator[Cause]:
+    """Yield every fault of the value.
+
+    What equals its ``old`` counterpart is not judged again, so that an object that an older schema let in can still be
+    changed elsewhere (Kubernetes' validation ratcheting).
+    """
+    if old is not None and value == old:
+        return
     where = path or "<nil>"
     if value is None:
         if not node.nullable and node.type:
@@ -68,9 +74,9 @@ def validate(node: Node, value: Any, path: str = "") -> Iterator[Cause]:
     yield from _bounds(raw, value, path, where)
     yield from _combinations(node, value, path, where)
     if is_object(value):
-        yield from _object(node, value, path)
+        yield from _object(node, value, path, old)
     elif is_array(value):
-        yield from _array(node, value, path)
+        yield from _array(node, value, path, old)
 
 
 def _is_type(kind: str, value: Any) -> bool:
@@ -164,7 +170,7 @@ def _fits(part: dict[str, Any], value: Any, path: str) -> bool:
     return next(validate(Node(part), value, path), None) is None
 
 
-def _object(node: Node, value: dict[str, Any], path: str) -> Iterator[Cause]:
+def _object(node: Node, value: dict[str, Any], path: str, old: Any) -> Iterator[Cause]:
     raw = node.raw
     for key in raw.get("required", ()):
         if key not in value:
@@ -179,17 +185,17 @@ def _object(node: Node, value: dict[str, Any], path: str) -> Iterator[Cause]:
         )
     for key, item in value.items():
         if child := node.child(key):
-            yield from validate(child, item, f"{path}.{key}" if path else key)
+            yield from validate(child, item, f"{path}.{key}" if path else key, at(old, key))
 
 
-def _array(node: Node, value: list[Any], path: str) -> Iterator[Cause]:
+def _array(node: Node, value: list[Any], path: str, old: Any) -> Iterator[Cause]:
     raw = node.raw
     if len(value) > raw.get("maxItems", math.inf):
         yield Cause(path, f"Too many: {len(value)}: must have at most {raw['maxItems']} items", "FieldValueTooMany")
     if len(value) < raw.get("minItems", 0):
         yield Cause(path, f"Invalid value: {len(value)}: {path} in body should have at least {raw['minItems']} items")
     for index, item in enumerate(value):
-        yield from validate(node.items, item, f"{path}[{index}]")
+        yield from validate(node.items, item, f"{path}[{index}]", counterpart(node, item, old))
     if node.list_type == "map":
         yield from _duplicate_keys(node, value, path)
     elif node.list_type == "set" or raw.get("uniqueItems"):
@@ -199,6 +205,16 @@ def _array(node: Node, value: list[Any], path: str) -> Iterator[Cause]:
             if text in seen:
                 yield Cause(f"{path}[{index}]", f"Duplicate value: {_json(item)}", "FieldValueDuplicate")
             seen.add(text)
+
+
+def counterpart(node: Node, item: Any, old: Any) -> Any:
+    """Return the old list's item with the same keys, None where lists have no keys or there was no such item."""
+    if node.list_type != "map" or not is_array(old) or not is_object(item):
+        return None
+    wanted = [item.get(key) for key in node.list_keys]
+    return next(
+        (other for other in old if is_object(other) and [other.get(key) for key in node.list_keys] == wanted), None
+    )
 
 
 def _duplicate_keys(node: Node, value: list[Any], path: str) -> Iterator[Cause]:

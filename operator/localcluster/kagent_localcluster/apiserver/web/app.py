@@ -5,7 +5,6 @@ Nothing that a request does may end the server: what is not an ``ApiError`` is l
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import platform
 import sys
@@ -72,8 +71,8 @@ class WebApp:
             await self._answer(request)
         except ApiError as error:
             await _send_problem(request, tracker, error)
-        except asyncio.CancelledError:
-            raise
+        except RecursionError:
+            await _send_problem(request, tracker, BadRequest("the object is nested too deeply"))
         except Exception:
             logger.exception("%s %s failed", request.method, request.path)
             await _send_problem(
