@@ -219,6 +219,12 @@ def test_defaults_fill_absent_fields_only_and_leave_the_object_alone() -> None:
     assert "type" not in obj["spec"]
 
 
+def test_a_null_is_as_good_as_absent() -> None:
+    filled = apply_defaults(agent(type=None, description=None), crd_schema("Agent"))
+    assert filled["spec"]["type"] == "Declarative"
+    assert "description" not in filled["spec"]
+
+
 def test_defaults_reach_into_lists() -> None:
     obj = agent(skills={"gitRefs": [{"url": "u"}, {"url": "u", "ref": "dev"}]})
     filled = apply_defaults(obj, crd_schema("Agent"))

@@ -22,6 +22,8 @@ def _fill(value: object, schema: JsonObject) -> None:
         fields = cast("dict[str, Any]", value)
         properties = cast("dict[str, JsonObject]", schema.get("properties", {}))
         for name, part in properties.items():
+            if name in fields and fields[name] is None and not part.get("nullable"):
+                del fields[name]  # the API server drops nulls where they mean nothing, before it defaults
             if name not in fields and "default" in part:
                 fields[name] = copy.deepcopy(part["default"])
             if name in fields:
