@@ -127,6 +127,9 @@ def parse(text: str) -> Parsed:
 def _broken(error: Any) -> BrokenYaml:
     """Turn ruamel's marked error, whose types are unknown, into ours."""
     mark = error.problem_mark or error.context_mark
+    if error.context_mark and "could not find expected ':'" in str(error.problem):
+        # It is found missing where the next line begins; the line without it is what a person looks for.
+        mark = error.context_mark
     said = " ".join(str(part) for part in (error.context, error.problem) if part)
     return BrokenYaml(said or "not YAML", int(mark.line) + 1 if mark else 1, int(mark.column) + 1 if mark else 1)
 

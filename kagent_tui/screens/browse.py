@@ -190,6 +190,8 @@ class BrowseScreen(BaseScreen[None]):
         rows = self.board.age(self.view.id, self.table.rows_in_sight())
         if rows:
             self.table.repaint(rows)
+        if self._feed is not None:
+            self._feed.refresh()
 
     @on(LiveTable.Highlighted)
     def _highlighted(self) -> None:

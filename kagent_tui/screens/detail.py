@@ -10,6 +10,8 @@ from kagent_tui.screens.reader import ReaderScreen
 
 __all__ = ["DetailScreen"]
 
+AGE_SECONDS = 10.0
+
 
 class DetailScreen(ReaderScreen):
     """The overview of an object."""
@@ -24,6 +26,7 @@ class DetailScreen(ReaderScreen):
 
     def on_mount(self) -> None:
         self._feed = DetailFeed(self._cluster, self._ref, self.show_lines, clock=self.workspace.clock)
+        self.set_interval(AGE_SECONDS, self._feed.refresh)
 
     def on_unmount(self) -> None:
         if self._feed is not None:

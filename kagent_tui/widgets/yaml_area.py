@@ -43,10 +43,24 @@ class YamlArea(TextArea):
         Textual runs bindings only after the event has bubbled up, so of keys that arrive together (a slow line) letters
         would overtake the arrows typed before them and land in the wrong place.
         """
+        if event.key == "enter" and not self.read_only:
+            event.stop()
+            event.prevent_default()
+            self._break_line()
+            return
         for binding in self._bindings.key_to_bindings.get(event.key, ()):
             event.stop()
             event.prevent_default()
             await self.run_action(binding.action)
+
+    def _break_line(self) -> None:
+        """Begin a line under the present one, one step further in where a block begins."""
+        (row, column), _ = sorted((self.selection.start, self.selection.end))
+        before = self.document.get_line(row)[:column]
+        indent = len(before) - len(before.lstrip(" "))
+        if before.rstrip().endswith((":", "|", ">", "|-", ">-")):
+            indent += self.indent_width
+        self.replace("\n" + " " * indent, *self.selection, maintain_selection_offset=False)
 
     async def _on_paste(self, event: events.Paste) -> None:
         await super()._on_paste(events.Paste(clean(event.text)))
