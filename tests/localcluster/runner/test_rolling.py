@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from kagent_localcluster.runner.resources import DEPLOYMENTS, PODS, SERVICES
+from kagent_localcluster.runner.resources import DEPLOYMENTS, ENDPOINTSLICES, PODS, SERVICES
 from kagent_localcluster.seams import JsonObject
 
 # Answers with its version; finishes what it has when asked to end, as common servers do.
@@ -111,6 +111,14 @@ async def test_a_rollout_under_load_loses_no_request_and_never_goes_back(cluster
         await cluster.until(lambda: len(seen) > count + 20)
         done.set()
 
+    def settled() -> bool:
+        slices = cluster.objects.list(ENDPOINTSLICES, "default", label_selector="kubernetes.io/service-name=web")
+        return len(slices) == 1 and slices[0]["endpoints"][0]["conditions"]["ready"] is True
+
+    await cluster.until(settled)
+    (shown,) = cluster.objects.list(ENDPOINTSLICES, "default", label_selector="kubernetes.io/service-name=web")
+    (address,) = cluster.runner.service_addresses("default", "web", "80")
+    assert shown["ports"][0]["port"] == address.port
     assert failures == Counter()
     assert set(seen) == {"1", "2"}
     assert "1" not in seen[-20:]

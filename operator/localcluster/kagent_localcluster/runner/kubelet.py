@@ -38,6 +38,7 @@ class Endpoint(Protocol):
 
     namespace: str
     name: str
+    uid: str
 
     @property
     def ready(self) -> bool: ...
@@ -94,10 +95,8 @@ class Kubelet:
 
     def endpoints(self, namespace: str) -> Iterator[Endpoint]:
         """Yield the Pods of a namespace that run here."""
-        for pods in (self._workers, self._hollow):
-            for pod in pods.values():
-                if pod.namespace == namespace:
-                    yield pod
+        yield from (worker for worker in self._workers.values() if worker.namespace == namespace and not worker.removed)
+        yield from (hollow for hollow in self._hollow.values() if hollow.namespace == namespace)
 
     def address(self, namespace: str, pod: str, port: object) -> Address | None:
         """Return where a Pod's port listens, None for a name that it does not have.

@@ -88,7 +88,7 @@ class PodWorker:
         self._task: asyncio.Task[None] | None = None
         self._end: asyncio.Task[None] | None = None
         self._grace_given = 0.0
-        self._removed = False
+        self.removed = False
 
     @property
     def title(self) -> str:
@@ -152,7 +152,7 @@ class PodWorker:
 
     def terminate(self, grace: float) -> asyncio.Task[None]:
         """End the Pod and remove it from the API server; called again, only a shorter grace period changes anything."""
-        if self._end is None or (grace < self._grace_given and not self._removed):
+        if self._end is None or (grace < self._grace_given and not self.removed):
             if self._end is not None:
                 self._end.cancel()
             self._grace_given = grace
@@ -168,7 +168,7 @@ class PodWorker:
         self._cancel_life()
         await self._stop_containers(grace)
         self._write()
-        self._removed = True  # whatever still ends reports to a closed store
+        self.removed = True  # whatever still ends reports to a closed store
         self._ports.give_back()
 
     def plan(self, container: JsonObject, rule: ImageRule) -> tuple[Launch, Surroundings]:
@@ -288,7 +288,7 @@ class PodWorker:
         self._write()
         self._ports.give_back()
         self._node.identities.revoke(self.uid)
-        self._removed = True
+        self.removed = True
         self._delete()
         await asyncio.to_thread(shutil.rmtree, self._directory, True)
 
@@ -316,7 +316,7 @@ class PodWorker:
 
     def _write(self) -> None:
         self._write_due = False
-        if self._removed:
+        if self.removed:
             return
         try:
             pod = self._node.objects.get(PODS, self.namespace, self.name)

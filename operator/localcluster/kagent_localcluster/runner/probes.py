@@ -107,21 +107,21 @@ async def watch_start(
 ) -> bool:
     """Try until the first success; returns False when the probe's own limit has passed before it.
 
-    ``on_failure`` hears the failures that count: one a period, none before the initial delay has passed.
+    ``on_failure`` hears one failure a period, none within the initial delay and the first period: a program that is
+    merely starting is no news.
     """
     settings = settings_of(probe)
     begun = time.monotonic()
     limit = settings.initial_delay + settings.period * settings.failures
-    reported = settings.initial_delay
+    reported = settings.initial_delay + settings.period
     while True:
         outcome = await attempt(probe, target)
         if outcome.ok:
             return True
         passed = time.monotonic() - begun
         if passed >= reported:
-            reported = max(reported, passed) + settings.period
-            if passed >= settings.initial_delay:
-                on_failure(outcome)
+            reported = passed + settings.period
+            on_failure(outcome)
         if passed >= limit:
             return False
         await asyncio.sleep(_gap(settings, passed))
@@ -143,7 +143,7 @@ async def watch_health(
     """
     settings = settings_of(probe)
     begun = time.monotonic()
-    reported = settings.initial_delay
+    reported = settings.initial_delay + settings.period if early else 0.0
     ever = healthy
     good = bad = 0
     if not early:

@@ -7,6 +7,7 @@ daemons that forked twice - is found by descent, session and mark.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
@@ -19,6 +20,8 @@ from kagent_localcluster.runner.processes import alive, descendants, marked, sen
 
 __all__ = ["MARK", "Process"]
 
+logger = logging.getLogger(__name__)
+
 MARK = "LOCALCLUSTER_CONTAINER"
 READ_SIZE = 64 * 1024
 KILL_PATIENCE = 1.0
@@ -28,8 +31,11 @@ FATAL_SIGNAL = 128  # a container killed by signal n reports exit code 128 + n
 class Process:
     """A running container or probe command."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], mark: str, on_output: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, popen: subprocess.Popen[bytes], program: str, mark: str, on_output: Callable[[bytes], None]
+    ) -> None:
         self._popen = popen
+        self._program = program
         self._mark = mark
         self._on_output = on_output
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -55,7 +61,7 @@ class Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        return cls(popen, mark, on_output)
+        return cls(popen, launch.argv[0], mark, on_output)
 
     @property
     def pid(self) -> int:
@@ -78,9 +84,12 @@ class Process:
         """Ask, wait as long as the grace period says, then end by force; returns the exit code."""
         family = descendants({self.pid})
         self.terminate()
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(max(0.0, grace)):
                 await self.wait()
+        except TimeoutError:
+            # Its program only: arguments may hold what came out of a Secret.
+            logger.info("%s (%s) did not end within %.1f s; ended by force", self._mark, self._program, grace)
         await self.sweep(family)
         return await self.wait()
 

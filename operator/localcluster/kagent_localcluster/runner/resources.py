@@ -5,8 +5,8 @@ from __future__ import annotations
 from kagent_localcluster.seams import Resource
 
 __all__ = [
-    "CLAIMS", "CONFIGMAPS", "DEPLOYMENTS", "ENDPOINTS", "EVENTS", "JOBS", "NAMESPACES", "NODES", "PODS", "REPLICASETS",
-    "SECRETS", "SERVICEACCOUNTS", "SERVICES",
+    "CLAIMS", "CONFIGMAPS", "DEPLOYMENTS", "ENDPOINTS", "ENDPOINTSLICES", "EVENTS", "JOBS", "NAMESPACES", "NODES",
+    "PODS", "REPLICASETS", "SECRETS", "SERVICEACCOUNTS", "SERVICES",
 ]  # fmt: skip
 
 CLAIMS = Resource("", "v1", "persistentvolumeclaims")
@@ -19,6 +19,7 @@ PODS = Resource("", "v1", "pods")
 SECRETS = Resource("", "v1", "secrets")
 SERVICEACCOUNTS = Resource("", "v1", "serviceaccounts")
 SERVICES = Resource("", "v1", "services")
+ENDPOINTSLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
 DEPLOYMENTS = Resource("apps", "v1", "deployments")
 REPLICASETS = Resource("apps", "v1", "replicasets")
 JOBS = Resource("batch", "v1", "jobs")

@@ -12,6 +12,7 @@ from typing import Any
 
 from kagent_localcluster.runner.access import ApiAccess
 from kagent_localcluster.runner.controllers.deployment import DeploymentController
+from kagent_localcluster.runner.controllers.endpointslices import EndpointSliceController
 from kagent_localcluster.runner.controllers.job import JobController
 from kagent_localcluster.runner.controllers.replicaset import ReplicaSetController
 from kagent_localcluster.runner.events import EventRecorder
@@ -27,7 +28,7 @@ from kagent_localcluster.runner.proxy.outside import Outside
 from kagent_localcluster.runner.proxy.pool import Pool
 from kagent_localcluster.runner.proxy.routing import Router
 from kagent_localcluster.runner.proxy.server import ForwardProxy
-from kagent_localcluster.runner.resources import CONFIGMAPS, DEPLOYMENTS, JOBS, PODS, REPLICASETS, SECRETS
+from kagent_localcluster.runner.resources import CONFIGMAPS, DEPLOYMENTS, JOBS, PODS, REPLICASETS, SECRETS, SERVICES
 from kagent_localcluster.runner.services import Services
 from kagent_localcluster.runner.settings import NODE_NAME, RunnerSettings
 from kagent_localcluster.runner.workqueue import Reconcile, WorkQueue
@@ -69,8 +70,9 @@ class Runner:
         self._node = NodeKeeper(objects, settings.node)
         self._informers = {
             resource: Informer(objects, resource)
-            for resource in (PODS, REPLICASETS, DEPLOYMENTS, JOBS, SECRETS, CONFIGMAPS)
+            for resource in (PODS, REPLICASETS, DEPLOYMENTS, JOBS, SECRETS, CONFIGMAPS, SERVICES)
         }
+        self._slices = EndpointSliceController(objects, self.kubelet)
         self._queues = self._controllers(objects)
         self._connect()
 
@@ -120,6 +122,8 @@ class Runner:
             "ReplicaSet": replicaset.reconcile,
             "Job": job.reconcile,
         }
+        if self._settings.node == "process":  # nobody listens behind a hollow Pod
+            reconcilers["Service"] = self._slices.reconcile
         return {kind: WorkQueue(kind, reconcile) for kind, reconcile in reconcilers.items()}
 
     def _connect(self) -> None:
@@ -129,6 +133,10 @@ class Runner:
         for resource, kind in ((DEPLOYMENTS, "Deployment"), (REPLICASETS, "ReplicaSet"), (JOBS, "Job")):
             queue = self._queues[kind]
             self._informers[resource].subscribe(lambda event, queue=queue: queue.add(key_of(event.object)))
+        if (services := self._queues.get("Service")) is not None:
+            self._informers[SERVICES].subscribe(self._slices.note_service)
+            self._informers[SERVICES].subscribe(lambda event: services.add(key_of(event.object)))
+            self._informers[PODS].subscribe(self._wake_services)
         self._informers[SECRETS].subscribe(lambda event: self.kubelet.on_source("Secret", event))
         self._informers[CONFIGMAPS].subscribe(lambda event: self.kubelet.on_source("ConfigMap", event))
 
@@ -137,6 +145,10 @@ class Runner:
             queue = self._queues.get(text(owner, "kind"))
             if queue is not None:
                 queue.add(Key(key_of(event.object).namespace, text(owner, "name")))
+
+    def _wake_services(self, event: WatchEvent) -> None:
+        for key in self._slices.services_of(event.object):
+            self._queues["Service"].add(key)
 
     def _proxy_variables(self, identity: PodIdentity) -> dict[str, str]:
         return self._outside.pod_variables(self._identities.proxy_url(identity, self._proxy.port))

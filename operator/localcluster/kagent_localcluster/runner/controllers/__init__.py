@@ -1,1 +1,1 @@
-"""The controllers that a cluster has built in: Deployment, ReplicaSet, Job. Level-triggered, one work queue each."""
+"""The controllers that a cluster has built in: Deployment, ReplicaSet, Job, EndpointSlice; level-triggered."""
