@@ -58,7 +58,7 @@ class Relay:
         gone = asyncio.create_task(disconnected(receive))
         try:
             await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if pump.done():
+            if pump.done() and not isinstance(pump.exception(), OSError):  # which says that the client went
                 pump.result()
         finally:
             for task in (pump, gone):
