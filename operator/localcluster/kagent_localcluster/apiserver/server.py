@@ -126,6 +126,7 @@ class ApiServer:
     def begin_shutdown(self) -> None:
         """End every watch and stream, so that the web server need not wait for their clients."""
         self._log.close()
+        self._app.stopping.set()
 
     def close(self) -> None:
         """Close the database; everything acknowledged is in it already."""

@@ -174,6 +174,24 @@ async def test_followed_logs_end_when_the_client_leaves(served: Served, backend:
         await backend.log_closed.wait()
 
 
+async def test_streams_end_when_the_server_stops(
+    served: Served, upstream: tuple[Upstream, Address], backend: Backend
+) -> None:
+    api, client = served
+    async with asyncio.timeout(10):
+        async with (
+            client.stream("GET", f"{SERVICE}/sse") as events,
+            client.stream("GET", f"{POD}/log", params={"follow": "true"}) as log,
+        ):
+            lines = log.aiter_raw()
+            assert await anext(lines) == b"one\n"
+            assert await anext(events.aiter_raw()) == b"data: 1\n\n"
+            upstream[0].go_on.set()
+            api.begin_shutdown()
+            await upstream[0].gone.wait()
+            await backend.log_closed.wait()
+
+
 async def test_a_container_that_waits_has_no_log_yet(served: Served, backend: Backend) -> None:
     api, client = served
     pod = api.objects.get(PODS, "default", "web")

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ISSUER", "Issued", "TokenIssuer", "TokenUser", "service_account_user"]
 
+# A check of the signature takes a tenth of a millisecond, and controllers send the same token with every request.
+_MAX_VERIFIED = 256
+
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
@@ -50,6 +53,8 @@ class TokenIssuer:
     def __init__(self, material: Material, storage: Storage) -> None:
         self._material = material
         self._storage = storage
+        # Payloads of tokens whose signature was good; whether they still count is asked every time.
+        self._verified: dict[str, JsonObject] = {}
 
     def issue(
         self,
@@ -80,7 +85,11 @@ class TokenIssuer:
 
     def check(self, token: str, audiences: tuple[str, ...] = (ISSUER,)) -> TokenUser | None:
         """Return whom the token names, None when it is not good for any of the audiences."""
-        payload = self._verify(token)
+        payload = self._verified.get(token)
+        if payload is None and (payload := self._verify(token)) is not None:
+            if len(self._verified) >= _MAX_VERIFIED:
+                self._verified.clear()
+            self._verified[token] = payload
         if payload is None or payload.get("iss") != ISSUER or payload.get("exp", 0) < time.time():
             return None
         given = payload.get("aud")

@@ -51,16 +51,17 @@ async def forward(request: Request, target: Target) -> None:
     reader, writer = await _connect(target)
     upload = asyncio.create_task(_upload(request, target, writer))
     download = asyncio.create_task(_download(request, target, reader))
+    stop = asyncio.create_task(request.stopping.wait())
     try:
-        await asyncio.wait({upload, download}, return_when=asyncio.FIRST_COMPLETED)
-        if not download.done() and not (upload.exception() is None and upload.result() == "disconnected"):
-            # The body is through, or the target stopped reading it: its answer still counts.
-            await download
+        await asyncio.wait({upload, download, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if upload.done() and upload.exception() is not None and not stop.done():
+            # The target stopped reading the body: its answer still counts.
+            await asyncio.wait({download, stop}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        writer.transport.abort() if not download.done() else writer.close()
-        for task in (upload, download):
+        writer.close() if download.done() else writer.transport.abort()
+        for task in (upload, download, stop):
             task.cancel()
-        await asyncio.gather(upload, download, return_exceptions=True)
+        await asyncio.gather(upload, download, stop, return_exceptions=True)
     if download.done() and not download.cancelled() and (error := download.exception()):
         raise error
 
@@ -84,8 +85,8 @@ def _unverified_context() -> ssl.SSLContext:
     return context
 
 
-async def _upload(request: Request, target: Target, writer: asyncio.StreamWriter) -> str:
-    """Write head and body, then wait for the client to leave; return "disconnected" when it did."""
+async def _upload(request: Request, target: Target, writer: asyncio.StreamWriter) -> None:
+    """Write head and body, then wait for the client to leave; return when it did."""
     length = request.headers.get("content-length")
     chunked = length is None and "transfer-encoding" in request.headers
     writer.write(_request_head(request, target, length, chunked=chunked))
@@ -93,7 +94,7 @@ async def _upload(request: Request, target: Target, writer: asyncio.StreamWriter
     while more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
-            return "disconnected"
+            return
         body: bytes = message.get("body", b"")
         more = bool(message.get("more_body"))
         if body:
@@ -104,7 +105,6 @@ async def _upload(request: Request, target: Target, writer: asyncio.StreamWriter
     await writer.drain()
     while (await request.receive())["type"] != "http.disconnect":
         continue
-    return "disconnected"
 
 
 def _request_head(request: Request, target: Target, length: str | None, *, chunked: bool) -> bytes:

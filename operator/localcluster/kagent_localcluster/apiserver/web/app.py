@@ -5,10 +5,11 @@ Nothing that a request does may end the server: what is not an ``ApiError`` is l
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 import orjson
@@ -60,13 +61,14 @@ class WebApp:
     openapi: OpenApi
     resources: ResourceHandler
     proxies: ProxyGate
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, scope: Scope, receive: Receive, send_message: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send_message)
             return
         tracker = _StartTracker(send_message)
-        request = Request(scope, receive, tracker)
+        request = Request(scope, receive, tracker, self.stopping)
         try:
             await self._answer(request)
         except ApiError as error:

@@ -33,6 +33,7 @@ Headers: TypeAlias = "list[tuple[bytes, bytes]]"
 
 # The limit of a real API server for one request body.
 _MAX_BODY = 3 << 20
+_LAST_WORDS_SECONDS = 0.2
 
 
 class Query:
@@ -80,10 +81,11 @@ def flag(name: str, text: str) -> bool:
 
 
 class Request:
-    """An HTTP request."""
+    """An HTTP request; ``stopping`` is set when the server ends and long answers should too."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, stopping: asyncio.Event) -> None:
         self.scope = scope
+        self.stopping = stopping
         self.receive = receive
         self.send = send
         self.method: str = scope.get("method", "GET")
@@ -155,12 +157,16 @@ async def send_stream(request: Request, chunks: AsyncIterable[bytes], content_ty
     # Sending to a client that has gone raises nothing, so its leaving must be waited for.
     pump = asyncio.create_task(_pump(request, chunks))
     gone = asyncio.create_task(_disconnected(request))
+    stop = asyncio.create_task(request.stopping.wait())
     try:
-        await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({pump, gone, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.done():
+            # A watch sees the end by itself and has a last batch to send; what does not end is cut off.
+            await asyncio.wait({pump}, timeout=_LAST_WORDS_SECONDS)
     finally:
-        for task in (pump, gone):
+        for task in (pump, gone, stop):
             task.cancel()
-        await asyncio.gather(pump, gone, return_exceptions=True)
+        await asyncio.gather(pump, gone, stop, return_exceptions=True)
     if not pump.cancelled() and (error := pump.exception()):
         raise error
 
