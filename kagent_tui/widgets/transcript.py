@@ -41,14 +41,18 @@ _FACES: Final = {
 }
 
 
+# A long session shows its end at once; the rest is laid out in slices too short to be felt.
+_FIRST_LINES: Final = 200
+_SLICE_SECONDS: Final = 0.012
+
+
 @dataclass(slots=True)
 class _Block:
-    """One entry as it is on screen. ``gap`` is the number of empty lines after it."""
+    """One entry as it is on screen; no lines until it is laid out."""
 
     lines: list[ScreenLine] = field(default_factory=list[ScreenLine])
     growing: GrowingMarkdown | None = None
     unfolded: bool = False
-    gap: int = 1
 
 
 class TranscriptView(ScrollView, can_focus=True):
@@ -84,6 +88,7 @@ class TranscriptView(ScrollView, can_focus=True):
         self._unfold_all = False
         self._current = -1
         self._width = 0
+        self._later = -1
         self._painter = Painter(self)
         self._styles: dict[tuple[Tone, str, str], Style] = {}
         self.near = True
@@ -254,17 +259,46 @@ class TranscriptView(ScrollView, can_focus=True):
         return max(8, self.size.width - 3)
 
     def _lay_out_all(self) -> None:
-        """Lay out everything: another width, or another transcript."""
+        """Lay out everything: another width, or another transcript. The end first, the rest soon."""
         if not self.is_attached or self.size.width == 0:
             return
         self._width = self._text_width()
-        unfolded = [block.unfolded for block in self._blocks]
-        self._blocks = []
         self._dirty.clear()
-        for index in range(len(self._transcript.entries)):
-            self._lay_out(index, unfolded[index] if index < len(unfolded) else self._unfold_all)
+        unfolded = [block.unfolded for block in self._blocks]
+        entries = self._transcript.entries
+        self._blocks = [
+            _Block(unfolded=unfolded[index] if index < len(unfolded) else self._unfold_all)
+            for index in range(len(entries))
+        ]
+        self._later = len(entries) - 1
+        lines = 0
+        while self._later >= 0 and lines < max(_FIRST_LINES, 2 * self.size.height):
+            lines += self._lay_out_older()
         self._place(0)
         self.refresh()
+        if self._later >= 0:
+            self.set_timer(_SLICE_SECONDS, self._lay_out_slice)
+
+    def _lay_out_slice(self) -> None:
+        """Lay out some more of the older entries; what is on screen stays where it is."""
+        begun = monotonic()
+        before = self._starts[-1]
+        following, top = self._following, self.scroll_y
+        while self._later >= 0 and monotonic() - begun < _SLICE_SECONDS:
+            self._lay_out_older()
+        self._place(0)
+        if not following:
+            self.scroll_to(y=top + self._starts[-1] - before, animate=False, immediate=True)
+            self._following = False
+        self.refresh()
+        if self._later >= 0:
+            self.set_timer(_SLICE_SECONDS, self._lay_out_slice)
+
+    def _lay_out_older(self) -> int:
+        index = self._later
+        self._later -= 1
+        self._lay_out(index, self._blocks[index].unfolded)
+        return len(self._blocks[index].lines)
 
     def _flush(self) -> None:
         self._timer = None
@@ -309,25 +343,34 @@ class TranscriptView(ScrollView, can_focus=True):
         block.lines = entry_lines(entry, self._width, unfolded=unfolded, growing=block.growing)
         if isinstance(entry, AnswerEntry) and entry.done:
             block.growing = None
-        # Folded cards that follow each other stand close together.
-        block.gap = 0 if foldable(entry) and not unfolded else 1
-        if index and not foldable(entry):
-            self._blocks[index - 1].gap = 1
+
+    def _gap(self, index: int) -> int:
+        """Return how many empty lines follow an entry; folded cards that follow each other stand close together."""
+        block, entries = self._blocks[index], self._transcript.entries
+        if not block.lines:
+            return 0
+        folded = foldable(entries[index]) and not block.unfolded
+        return 0 if folded and index + 1 < len(entries) and foldable(entries[index + 1]) else 1
 
     def _place(self, first: int) -> None:
         """Compute where entries begin, from the first that may have moved, and keep the end in sight."""
+        # The gap of the entry before depends on the first that changed.
         del self._starts[max(1, first) :]
-        if first == 0:
-            self._starts = [0]
-        for block in self._blocks[len(self._starts) - 1 :]:
-            self._starts.append(self._starts[-1] + len(block.lines) + block.gap)
+        for index in range(len(self._starts) - 1, len(self._blocks)):
+            self._starts.append(self._starts[-1] + len(self._blocks[index].lines) + self._gap(index))
         size = Size(self.size.width, self._starts[-1])
         following = self._following
         if self.virtual_size != size:
             self.virtual_size = size
+            # How far one can scroll is only certain once the scroll bar has come or gone.
+            self.call_after_refresh(self._keep_end)
         if following:
             self.scroll_end(animate=False, immediate=True, x_axis=False)
             self._following = True
+
+    def _keep_end(self) -> None:
+        if self._following and self.scroll_y < self.max_scroll_y:
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
 
     def _entry_at(self, number: int) -> int:
         return bisect_right(self._starts, number) - 1
