@@ -70,6 +70,7 @@ class Informer:
                 self._drop_vanished()
                 async for event in self._objects.watch(self.resource):
                     self._apply(event)
+                    await asyncio.sleep(0)  # a long list must not hold up requests
             except ApiError as error:
                 logger.warning("watch of %s: %s", self.resource.plural, error)
             await asyncio.sleep(RETRY_SECONDS)
