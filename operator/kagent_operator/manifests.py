@@ -135,11 +135,13 @@ def _deployment(installation: Installation) -> dict[str, Any]:
         "readinessProbe": {
             "httpGet": {"path": "/readyz", "port": "health"},
             "initialDelaySeconds": 1,
+            "timeoutSeconds": 5,
             "periodSeconds": 2,
         },
         "livenessProbe": {
             "httpGet": {"path": "/healthz", "port": "health"},
             "initialDelaySeconds": 10,
+            "timeoutSeconds": 5,
             "periodSeconds": 10,
             "failureThreshold": 3,
         },

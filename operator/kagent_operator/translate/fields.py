@@ -8,7 +8,6 @@ unchanged, fields newer than this code included. Never raises: a field of the wr
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Any, TypeAlias, cast
 
 __all__ = [
@@ -89,7 +88,7 @@ def secret_values(secret: JsonObject) -> dict[str, bytes]:
     for key, encoded in string_map(secret, "data").items():
         try:
             values[key] = base64.b64decode(encoded, validate=False)
-        except binascii.Error:
+        except ValueError:  # binascii.Error is one; text beyond ASCII is another
             values[key] = b""
     values.update({key: value.encode() for key, value in string_map(secret, "stringData").items()})
     return values
@@ -101,7 +100,7 @@ def config_values(config_map: JsonObject) -> dict[str, bytes]:
     for key, encoded in string_map(config_map, "binaryData").items():
         try:
             values[key] = base64.b64decode(encoded, validate=False)
-        except binascii.Error:
+        except ValueError:  # binascii.Error is one; text beyond ASCII is another
             values[key] = b""
     return values
 
