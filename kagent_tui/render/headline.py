@@ -55,8 +55,7 @@ def link_spans(link: Link, now: float) -> list[Span]:
         case "connecting":
             return [Span("○ connecting", Tone.WARN)]
         case "live":
-            old = f" {duration(silent)}" if silent >= _QUIET_SECONDS else ""
-            return [Span("● live", Tone.OK), Span(old, Tone.DIM)]
+            return [Span("● live", Tone.OK), Span(_quiet(silent), Tone.DIM)]
         case "lost":
             return [Span(f"✖ lost {duration(silent)} ago, trying again", Tone.BAD)]
         case "refused":
@@ -65,3 +64,10 @@ def link_spans(link: Link, now: float) -> list[Span]:
             return [Span("✖ credentials expired", Tone.BAD)]
         case "failed":
             return [Span("✖ not connected", Tone.BAD)]
+
+
+def _quiet(silent: float) -> str:
+    """Say how long ago the last event was, in whole minutes: an idle screen must not be repainted every second."""
+    if silent < _QUIET_SECONDS:
+        return ""
+    return f" {int(silent // 60)}m" if silent < 7200 else f" {duration(silent)}"

@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 from kagent_tui.render.text import Line
 from kagent_tui.safety import clean
 from kagent_tui.widgets.bindings import shown_key
+from kagent_tui.widgets.plain_input import PlainInput
 from kagent_tui.widgets.text_pane import TextPane
 
 __all__ = ["Answer", "AskScreen", "NameScreen"]
@@ -70,9 +71,7 @@ class NameScreen(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
             yield TextPane()
-            entry = Input(placeholder=clean(self._wanted, newlines=False), compact=True)
-            entry.cursor_blink = False
-            yield entry
+            yield PlainInput(placeholder=self._wanted)
             yield Static(Content("⏎ delete   esc leave it"), id="keys")
 
     def on_mount(self) -> None:

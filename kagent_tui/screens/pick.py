@@ -14,6 +14,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from kagent_tui.safety import clean
+from kagent_tui.widgets.plain_input import PlainInput
 
 __all__ = ["Item", "PickScreen"]
 
@@ -49,9 +50,7 @@ class PickScreen(ModalScreen[tuple[str, ...] | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
             yield Static(Content(clean(self._title)), id="title")
-            entry = Input(placeholder="type to find", compact=True)
-            entry.cursor_blink = False
-            yield entry
+            yield PlainInput(placeholder="type to find")
             yield OptionList(markup=False)
             keys = "⏎ choose   esc leave" + ("   ^space mark" if self._several else "")
             yield Static(Content(keys), id="hint")

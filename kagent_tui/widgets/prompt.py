@@ -14,6 +14,9 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
+from kagent_tui.safety import has_hidden
+from kagent_tui.widgets.plain_input import PlainInput
+
 __all__ = ["Prompt", "PromptMode"]
 
 PromptMode = Literal["command", "filter", "search"]
@@ -67,10 +70,7 @@ class Prompt(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static(Content(":"))
-        entry = Input(suggester=_Completion(self), compact=True, select_on_focus=False)
-        # A blinking cursor would write to the terminal for ever.
-        entry.cursor_blink = False
-        yield entry
+        yield PlainInput(suggester=_Completion(self))
 
     @property
     def is_open(self) -> bool:
@@ -96,7 +96,8 @@ class Prompt(Horizontal):
         """Return what the typed text may become."""
         if self._mode != "command" or self._complete is None or not value:
             return []
-        return self._complete(value)
+        # What is offered is shown as it is; a name with hidden characters must be typed by who knows them.
+        return [line for line in self._complete(value) if not has_hidden(line)]
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:

@@ -407,3 +407,19 @@ async def test_a_warning_and_a_failure_are_entries(agent: Agent, until: Until) -
 def test_the_chat_styles_lie_beside_their_modules() -> None:
     for name in ("screens/chat", "widgets/transcript", "widgets/chat_pane"):
         assert (Path(__file__).parents[3] / "kagent_tui" / f"{name}.tcss").is_file()
+
+
+async def test_a_fault_of_our_own_ends_the_turn_and_not_the_program(
+    agent: Agent, until: Until, text_of: TextOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> list[int]:
+        raise ZeroDivisionError
+
+    app = ChatApp(agent)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.focused is app.pane.prompt)
+        monkeypatch.setattr(app.pane.transcript, "apply", broken)
+        await say(pilot, "one")
+        agent.task()
+        await until(pilot, lambda: "this turn broke in kagent-tui itself" in text_of(app))
+        assert app.pane.activity == "ready"
