@@ -81,6 +81,8 @@ def _flag(
 ) -> None:
     shown = f"{help_text} (default: {default or 'none'})"
     value = _env(flag, default)
+    if choices is not None:
+        value = value.lower()  # LOG_LEVEL=INFO is what most charts set
     if choices is not None and value not in choices:
         # argparse checks the command line only, not defaults.
         _wrong_usage(f"{flag} from the environment: {value!r} is none of {', '.join(choices)}")
@@ -107,8 +109,9 @@ def _add_translation(parser: argparse.ArgumentParser) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_translation(parser)
-    _flag(parser, "--kubeconfig", "", "kubeconfig file; else $KUBECONFIG, ~/.kube/config, in-cluster")
-    _flag(parser, "--context", "", "context of the kubeconfig")
+    # Not from the environment by the rule of the others: $KUBECONFIG may be a list of files, $CONTEXT is anybody's.
+    parser.add_argument("--kubeconfig", default="", help="kubeconfig; else $KUBECONFIG, ~/.kube/config, in-cluster")
+    parser.add_argument("--context", default="", help="context of the kubeconfig")
     _flag(parser, "--watch-namespaces", "", "namespaces a,b to look after; '*' for all; else its own")
     _flag(parser, "--http-address", "0.0.0.0:8083", "where the HTTP API listens")
     _flag(parser, "--health-address", "0.0.0.0:8082", "where health, readiness and metrics listen")

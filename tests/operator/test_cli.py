@@ -193,3 +193,21 @@ def test_manifests_keep_sessions_where_told(
 def test_a_place_for_sessions_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(["manifests", "--state", "floppy"]) == 1
     assert "emptyDir, claim:NAME or hostPath:/PATH" in capsys.readouterr().err
+
+
+def test_flags_come_from_the_environment_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEFAULT_SERVICE_ACCOUNT_NAME", "shared")
+    monkeypatch.setenv("LOG_LEVEL", "INFO")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/a:{tmp_path}/b")
+    assert _translate(tmp_path, _AGENT) == 0
+    assert "serviceAccountName: shared" in capsys.readouterr().out
+
+
+def test_a_wrong_word_in_the_environment_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    assert _run(["--version"]) == 64
+    assert "'loud' is none of debug, info, warning, error" in capsys.readouterr().err
