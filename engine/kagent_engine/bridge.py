@@ -84,8 +84,10 @@ async def serve_bridge(
         first.cancel()
         stopped.cancel()
         child.stop()
-        if not owner.done():
-            await owner
+        if not child.ready.is_set():
+            # A server that has not answered yet would be waited for; cancelling ends it all the same.
+            owner.cancel()
+        await asyncio.gather(owner, return_exceptions=True)
         listener.close()
 
 

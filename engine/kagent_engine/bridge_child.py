@@ -7,26 +7,22 @@ One task owns the client from its entry to its exit (anyio forbids anything else
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import importlib
 import os
 import sys
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import Self, TextIO, cast
-
-import anyio
-from mcp import Client, MCPError, StdioServerParameters
-from mcp.client._transport import ReadStream, TransportStreams
-from mcp.client.session import ClientSession
-from mcp.client.stdio import stdio_client
-from mcp.shared.message import SessionMessage
-from mcp_types import Implementation, ServerCapabilities, Tool
+from typing import TYPE_CHECKING, cast
 
 from kagent_engine.bridge_command import BridgeCommand
+from kagent_engine.bridge_stdio import StdioProcess
 from kagent_engine.errors import KagentError
+
+if TYPE_CHECKING:
+    from mcp import Client
+    from mcp.client.session import ClientSession
+    from mcp_types import Implementation, ServerCapabilities, Tool
 
 __all__ = ["Child", "ChildFailed"]
 
@@ -35,6 +31,8 @@ _START_SECONDS = 300.0
 # How long a request waits for a server that is being started again before it is told so.
 _PATIENCE_SECONDS = 15.0
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
+# What a start may end with: no program, no answer, an answer that is none; anyio wraps them in groups.
+_STARTING_FAILURES = (OSError, ValueError, RuntimeError, TimeoutError, ExceptionGroup)
 # A server that lived this long did not die of its start; its next death begins the count anew.
 _STABLE_SECONDS = 30.0
 
@@ -48,7 +46,7 @@ class Child:
 
     def __init__(self, command: BridgeCommand, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self.command = command
-        self.capabilities = ServerCapabilities()
+        self.capabilities: ServerCapabilities | None = None
         self.server_info: Implementation | None = None
         self.instructions: str | None = None
         self.tools: dict[str, Tool] = {}
@@ -56,9 +54,8 @@ class Child:
         self.ready = asyncio.Event()
         self._sleep = sleep
         self._session: ClientSession | None = None
-        self._ended = asyncio.Event()
+        self._process: StdioProcess | None = None
         self._stopping = False
-        self._said: deque[str] = deque(maxlen=20)
 
     async def session(self) -> ClientSession:
         """Return the session, waiting a little while the server is started again.
@@ -99,27 +96,26 @@ class Child:
 
     def stop(self) -> None:
         self._stopping = True
-        self._ended.set()
+        if self._process is not None:
+            self._process.ended.set()
 
     async def _once(self) -> None:
-        self._ended = asyncio.Event()
-        if self._stopping:
-            return
         started = False
         try:
-            async with asyncio.timeout(_START_SECONDS) as patience, self._client() as client:
+            async with asyncio.timeout(_START_SECONDS) as patience, self._client() as (process, client):
                 await self._introduced(client)
                 patience.reschedule(None)
                 started = True
                 self.starts += 1
                 self._session = client.session
                 self.ready.set()
-                await self._ended.wait()
-        except (OSError, ValueError, RuntimeError, MCPError, TimeoutError, ExceptionGroup) as error:
+                await process.ended.wait()
+        except _STARTING_FAILURES as error:
             # Whatever its end looked like, a server that had answered is started again.
-            if not started:
+            if not started and not self._stopping:
                 raise self._failure(error) from error
         finally:
+            self._process = None
             self._session = None
             self.ready.clear()
 
@@ -133,65 +129,44 @@ class Child:
             self.tools = {tool.name: tool for tool in listed.tools}
 
     @asynccontextmanager
-    async def _client(self) -> AsyncGenerator[Client]:
-        parameters = StdioServerParameters(
-            command=self.command.argv[0], args=list(self.command.argv[1:]), env={**os.environ, **self.command.env}
-        )
-        reading, writing = os.pipe()
-        errors = asyncio.create_task(self._pass_on(reading))
+    async def _client(self) -> AsyncGenerator[tuple[StdioProcess, Client]]:
+        process = await StdioProcess.start(self.command.argv, {**os.environ, **self.command.env})
+        self._process = process
+        if self._stopping:
+            process.ended.set()
         try:
-            with os.fdopen(writing, "w") as log:
-                async with Client(self._watched(parameters, log), mode="auto", cache=None) as client:
-                    yield client
-        finally:
-            # The server's last words may still be in the pipe; a grandchild may hold it open for ever.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(errors, 1.0)
+            # In a thread: the server's log is passed on meanwhile.
+            await asyncio.to_thread(importlib.import_module, "mcp")
+            from mcp import Client, MCPError
 
-    @asynccontextmanager
-    async def _watched(self, parameters: StdioServerParameters, log: TextIO) -> AsyncGenerator[TransportStreams]:
-        async with stdio_client(parameters, log) as (read, write):
-            yield _Watched(read, self._ended), write
-
-    async def _pass_on(self, descriptor: int) -> None:
-        """Copy the server's standard error to ours and remember its last lines."""
-        reader = asyncio.StreamReader(limit=2**20)
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
-        )
-        try:
-            while True:
-                try:
-                    line = await reader.readline()
-                except ValueError:
-                    continue  # a line beyond the limit was dropped by the reader
-                if not line:
-                    return
-                text = line.decode(errors="replace").rstrip()
-                if text:
-                    self._said.append(text)
-                print(text, file=sys.stderr, flush=True)  # noqa: T201 - the container's log
+            try:
+                async with Client(process.streams(), mode="auto", cache=None) as client:
+                    yield process, client
+            except MCPError as error:
+                raise RuntimeError(error.message) from error
         finally:
-            transport.close()
+            await process.end()
 
     def _failure(self, raised: BaseException) -> ChildFailed:
-        error = _first(raised)
-        program = " ".join(self.command.argv)
-        if isinstance(error, FileNotFoundError | PermissionError):
+        error, process = _first(raised), self._process
+        name, program = self.command.name, " ".join(self.command.argv)
+        if process is None and isinstance(error, OSError):
             return ChildFailed(
-                f"MCP server {self.command.name!r}: cannot start {self.command.argv[0]!r}: {error.strerror}",
+                f"MCP server {name!r}: cannot start {self.command.argv[0]!r}: {error.strerror}",
                 remedy="install it, or correct deployment.cmd of the MCPServer",
             )
         if isinstance(error, TimeoutError):
             reason = f"did not answer within {_START_SECONDS:.0f} s"
-        elif self._ended.is_set():
+        elif process is not None and process.exit_code:
+            reason = f"ended with code {process.exit_code} before it answered"
+        elif process is not None and process.exit_code == 0:
             reason = "ended before it answered"
         else:
             reason = f"failed to start: {error}"
-        last = next((line.strip() for line in reversed(self._said) if line.strip()), "")
+        said = process.said if process is not None else ()
+        last = next((line.strip() for line in reversed(said) if line.strip()), "")
         return ChildFailed(
-            f"MCP server {self.command.name!r} ({program}) {reason}{f': {last}' if last else ''}",
+            f"MCP server {name!r} ({program}) {reason}{f': {last}' if last else ''}",
             remedy="run it by hand to see more; check deployment.args and env of the MCPServer",
         )
 
@@ -204,41 +179,3 @@ def _first(error: BaseException) -> BaseException:
     if isinstance(error, BaseExceptionGroup):
         return _first(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
     return error
-
-
-class _Watched:
-    """The stream of the server's messages; sets ``ended`` when there will be no more."""
-
-    def __init__(self, inner: ReadStream[SessionMessage | Exception], ended: asyncio.Event) -> None:
-        self._inner = inner
-        self._ended = ended
-
-    async def receive(self) -> SessionMessage | Exception:
-        try:
-            return await self._inner.receive()
-        except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
-            self._ended.set()
-            raise
-
-    async def aclose(self) -> None:
-        self._ended.set()
-        await self._inner.aclose()
-
-    def __aiter__(self) -> ReadStream[SessionMessage | Exception]:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            return await self._inner.__anext__()
-        except StopAsyncIteration:
-            self._ended.set()
-            raise
-
-    async def __aenter__(self) -> Self:
-        await self._inner.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> bool | None:
-        return await self._inner.__aexit__(exc_type, exc_val, exc_tb)

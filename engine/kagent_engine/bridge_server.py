@@ -64,7 +64,7 @@ class _Sse:
 
 
 def _server(child: Child) -> Server[Any]:
-    offered = child.capabilities
+    offered = child.capabilities or types.ServerCapabilities()
     info = child.server_info
     handlers = _Handlers(child)
 

@@ -224,9 +224,23 @@ async def test_the_real_time_server_answers(tmp_path: Path) -> None:
 async def test_a_server_that_cannot_start_fails_with_its_last_words(tmp_path: Path) -> None:
     code = "import sys; print('noise', file=sys.stderr); sys.exit('no database at db:5432')"
     listener = bound()
-    with pytest.raises(ChildFailed, match="ended before it answered: no database at db:5432"):
+    with pytest.raises(ChildFailed, match="ended with code 1 before it answered: no database at db:5432"):
         await serve_bridge(BridgeCommand((sys.executable, "-c", code), name="sick"), listener, asyncio.Event())
     assert listener.fileno() == -1
+
+
+async def test_a_bridge_that_is_stopped_while_its_server_starts_leaves_nothing(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    code = f"import os, pathlib, time; pathlib.Path({str(note)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    stop = asyncio.Event()
+    task = asyncio.create_task(serve_bridge(BridgeCommand((sys.executable, "-c", code)), bound(), stop))
+    async with asyncio.timeout(20):
+        while not (note.exists() and note.read_text()):  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.02)
+        stop.set()
+        await task
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(note.read_text()), 0)
 
 
 def test_the_command_prints_one_line_and_leaves_a_termination_message(
