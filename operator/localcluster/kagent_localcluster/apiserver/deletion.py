@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -20,10 +21,12 @@ from kagent_localcluster.apiserver.meta import now
 from kagent_localcluster.apiserver.refusals import conflict, not_found
 from kagent_localcluster.apiserver.storage import Locator, Record, Storage, StoredChange
 from kagent_localcluster.apiserver.writing import CRD_KEY
-from kagent_localcluster.errors import ApiError, Forbidden
+from kagent_localcluster.errors import Conflict, Forbidden, NotFound
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["PROPAGATIONS", "DeleteOptions", "Deleted", "Deleter"]
+
+logger = logging.getLogger(__name__)
 
 Propagation = Literal["", "Background", "Foreground", "Orphan"]
 PROPAGATIONS: dict[str, Propagation] = {
@@ -184,10 +187,12 @@ class Deleter:
         for step in steps:
             try:
                 step()
-            except ApiError as error:
+            except (NotFound, Conflict):
                 # Someone else changed or removed the object in between: that change brings its own step.
-                if error.code not in (404, 409):
-                    raise
+                continue
+            except Exception:
+                # One step that fails must not take the others with it; the next start takes it up again.
+                logger.exception("a step of a deletion failed")
 
     def _kind_of(self, key: str) -> Kind | None:
         return next((kind for kind in self._registry.stored_kinds() if kind.storage_key == key), None)

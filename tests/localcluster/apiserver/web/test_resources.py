@@ -176,6 +176,10 @@ async def test_selectable_fields_of_a_definition_select(http: httpx.AsyncClient,
         ("GET", "/api/v1/namespaces/default/pods/p/exec", 404),
         ("GET", "/no/such/path", 404),
         ("POST", "/apis/apps/v1/deployments", 405),
+        ("POST", "/api/v1/namespaces/default/configmaps/kube-root-ca.crt", 405),
+        ("DELETE", "/api/v1/namespaces/default/status", 405),
+        ("DELETE", "/apis/apps/v1/namespaces/default/deployments/web/status", 405),
+        ("PATCH", "/apis/apps/v1/namespaces/default/deployments/web/scale", 404),
     ],
 )
 async def test_what_is_not_there_answers_as_a_real_server(

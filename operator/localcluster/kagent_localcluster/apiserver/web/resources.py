@@ -41,11 +41,11 @@ class ResourceHandler:
 
     async def handle(self, request: Request, info: RequestInfo, kind: Kind, user: User) -> None:
         """Answer one request, whose right to be answered is already settled."""
+        if not _is_allowed(info):
+            raise MethodNotAllowed("the server does not allow this method on the requested resource")
         if info.subresource == "scale":
             await self._scale(request, info, kind, user)
             return
-        if (info.verb == "create" and info.name) or (info.verb in ("update", "patch") and not info.name):
-            raise MethodNotAllowed("the server does not allow this method on the requested resource")
         match info.verb:
             case "get":
                 form = choose_format(request.header("accept"))
@@ -92,10 +92,7 @@ class ResourceHandler:
             raise BadRequest(
                 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch'
             )
-        try:
-            patch: Any = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise BadRequest(f"error decoding patch: {error}") from error
+        patch = _read_json(body)
         if media == "application/json-patch+json":
             return self.writer.patch(kind, info.namespace, info.name, lambda old: json_patch(old, patch), options)
         if media == "application/strategic-merge-patch+json" and not kind.crd:
@@ -118,15 +115,9 @@ class ResourceHandler:
             return
         body = await request.body()
         if info.verb == "patch":
-            patch = (
-                _patch_object(orjson.loads(body)) if "json-patch" not in request.content_type else orjson.loads(body)
-            )
-            present = read_scale(kind, live)
-            wanted: JsonObject = (
-                json_patch(present, patch)
-                if request.content_type == "application/json-patch+json"
-                else merge_patch(present, patch)
-            )
+            patch, present = _read_json(body), read_scale(kind, live)
+            is_json_patch = request.content_type == "application/json-patch+json"
+            wanted = json_patch(present, patch) if is_json_patch else merge_patch(present, _patch_object(patch))
         else:
             wanted = decode_object(request.content_type, body)
         options = _write_options(request, info, user)
@@ -219,6 +210,22 @@ class ResourceHandler:
         else:
             value = _partial(obj) if form.shape else obj
         await send(request, code, encode(form, value), form.content_type, headers)
+
+
+def _is_allowed(info: RequestInfo) -> bool:
+    """Tell whether the verb fits what the URL names: subresources are read and changed, collections never changed."""
+    if info.subresource:
+        return info.verb in ("get", "update", "patch")
+    if info.verb in ("update", "patch"):
+        return bool(info.name)
+    return info.verb != "create" or not info.name
+
+
+def _read_json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"error decoding patch: {error}") from error
 
 
 def _patch_object(patch: Any) -> dict[str, Any]:
