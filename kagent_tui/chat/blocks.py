@@ -187,7 +187,7 @@ def _section(title: str, text: str, width: int, *, failed: bool = False) -> list
         body += wrap_pieces(pieces, width - 4)
     more = len(text.split("\n")) - min(len(shown), _CARD_LINES)
     if more > 0 or len(text) > _CARD_TEXT:
-        body.append((Piece(f"… {len(text):,} characters in all; o opens them", Tone.DIM),))
+        body.append((Piece(f"… {len(text):,} characters in all; p shows them", Tone.DIM),))
     indent = (Piece("    "),)
     return [*lines, *prefixed(body, indent, indent)]
 

@@ -364,7 +364,7 @@ class Conversation:
                 timeout=CALL_TIMEOUT,
                 follow_redirects=True,
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise AgentUnreachable(
                 f"nothing answers at {httpx.URL(url).netloc.decode()} ({error or type(error).__name__})",
                 ref=self.target.ref,

@@ -39,7 +39,11 @@ def _parser() -> MarkdownIt:
 def markdown_lines(text: str, width: int) -> list[ScreenLine]:
     """Return a Markdown text as lines of at most ``width`` cells."""
     walk = _Walk(_parser().parse(clean(text)))
-    return walk.blocks(max(8, width), end=len(walk.tokens))
+    lines: list[ScreenLine] = []
+    for line in walk.blocks(max(8, width), end=len(walk.tokens)):
+        # Nesting deeper than the pane is wide leaves no room beside its own indent.
+        lines += wrap_pieces(line, width) if width_of(line) > width else [line]
+    return lines
 
 
 def code_lines(text: str, width: int) -> list[ScreenLine]:

@@ -77,7 +77,7 @@ async def url_target(url: str, namespace: str, name: str, *, user: str = DEFAULT
     http = httpx.AsyncClient()
     try:
         itself = "/api/a2a/" in base or await _has_card(http, base)
-    except (httpx.TransportError, httpx.InvalidURL) as error:
+    except (httpx.RequestError, httpx.InvalidURL) as error:
         await http.aclose()
         reason = str(error) or type(error).__name__
         raise AgentUnreachable(f"nothing answers at {url} ({reason})", ref=ref, remedy="is it running?") from error

@@ -82,7 +82,7 @@ class JsonRpc:
         )
         try:
             response = await self._http.send(request, stream=True, follow_redirects=True)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _no_answer(error, self._url, self._ref) from error
         try:
             if response.status_code >= 400:
@@ -93,7 +93,7 @@ class JsonRpc:
             async with aclosing(data_of_events(response.aiter_bytes())) as events:
                 async for data in events:
                     yield self._result(_parse(data))
-        except (httpx.TransportError, httpx.StreamError) as error:
+        except (httpx.RequestError, httpx.StreamError) as error:
             raise LinkLost(f"the connection broke ({_reason(error)})", ref=self._ref, remedy="try again") from error
         except EventTooLarge as error:
             raise ChatError(f"the agent sent {error}", ref=self._ref) from error
@@ -128,7 +128,7 @@ def failure(status: int, body: bytes, ref: ObjectRef) -> ChatError:
             return ChatError(message, ref=ref)
 
 
-def _no_answer(error: httpx.TransportError, url: str, ref: ObjectRef) -> ChatError:
+def _no_answer(error: httpx.RequestError, url: str, ref: ObjectRef) -> ChatError:
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol | httpx.ProxyError):
         host = httpx.URL(url).netloc.decode("ascii", "replace")
         return AgentUnreachable(f"nothing answers at {host} ({_reason(error)})", ref=ref, remedy="is it running?")

@@ -254,6 +254,11 @@ class ChatPane(Vertical):
     async def _work(self, turn: Callable[[], Awaitable[None]]) -> None:
         try:
             await turn()
+        except Exception:
+            # The outer edge of a turn: a fault here must not take the other chats and the dashboard with it.
+            logger.exception("turn with %s", self.ref)
+            text = "this turn broke in kagent-tui itself"
+            self.view.changed([self.transcript.notice("error", text, "its log file has the details")])
         finally:
             self._working = False
             self._stopping = False

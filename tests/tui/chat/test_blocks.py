@@ -68,7 +68,7 @@ def test_a_huge_result_is_cut_in_its_card_and_says_so() -> None:
     card = ToolEntry("c", "logs", {}, ToolState.DONE, {"content": [{"type": "text", "text": "line\n" * 1_000_000}]})
     lines = shown(card, unfolded=True)
     assert len(lines) < 300
-    assert lines[-1] == "    … 5,000,000 characters in all; o opens them"
+    assert lines[-1] == "    … 5,000,000 characters in all; p shows them"
 
 
 @pytest.mark.parametrize(
