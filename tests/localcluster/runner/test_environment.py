@@ -135,7 +135,7 @@ def test_a_resource_is_what_the_container_states() -> None:
 def test_only_listed_variables_of_the_machine_pass() -> None:
     machine = {
         "PATH": "/bin",
-        "HOME": "/home/me",
+        "HOME": "/users/me",
         "OPENAI_API_KEY": "sk-1",
         "AWS_SECRET_ACCESS_KEY": "x",
         "SSL_CERT_FILE": "/ca.pem",

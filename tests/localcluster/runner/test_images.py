@@ -32,7 +32,7 @@ def launch(container: JsonObject, image: str = "ghcr.io/x/engine:1", **around: o
     rule = rule_for(image)
     assert rule is not None
     surroundings = Surroundings(
-        machine={"PATH": os.environ["PATH"], "HOME": "/home/me"},
+        machine={"PATH": os.environ["PATH"], "HOME": "/users/me"},
         provided={"HOSTNAME": "p"},
         ports={8080: 20_001},
         mounts={"/config": "/real/config", "/adapter": "/real/adapter"},

@@ -119,13 +119,13 @@ async def test_a_mount_may_show_one_file_or_a_directory_below(world: Any, tmp_pa
     container: JsonObject = {
         "volumeMounts": [
             {"name": "c", "mountPath": "/etc/app/a", "subPath": "a"},
-            {"name": "e", "mountPath": "/work", "subPathExpr": "$(WHO)"},
+            {"name": "e", "mountPath": "/scratch", "subPathExpr": "$(WHO)"},
         ]
     }
     mounts = made.mounts(container, {"WHO": "me"})
     assert content(mounts["/etc/app/a"]) == "1"
-    assert content(mounts["/work"]) == "directory"
-    assert mounts["/work"].endswith("volumes/e/me")
+    assert content(mounts["/scratch"]) == "directory"
+    assert mounts["/scratch"].endswith("volumes/e/me")
 
 
 def content(path: str) -> str:
