@@ -1,12 +1,14 @@
 """Real ports for container ports, chosen below the range that the system hands out by itself.
 
 A bitmap in the data directory remembers what was handed out, and the search goes round, so that a port that was just
-freed is not given to another Pod while somebody still holds a connection to it.
+freed is not given to another Pod while somebody still holds a connection to it. A new cluster begins anywhere in the
+range: two clusters that start side by side would otherwise choose the same ports before their programs listen.
 """
 
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 from pathlib import Path
 
@@ -43,7 +45,7 @@ class Ports:
         self._path = path
         self._span = span or below_ephemeral()
         self._taken = bytearray((len(self._span) + 7) // 8)
-        self._next = 0
+        self._next = random.randrange(len(self._span))  # noqa: S311 spreads clusters, protects nothing
         with contextlib.suppress(OSError):
             saved = path.read_bytes()
             if len(saved) == len(self._taken):
