@@ -80,7 +80,7 @@ class TextPane(ScrollView, can_focus=True):
         self._lines = fresh
         if self._current >= len(fresh) or (self._current >= 0 and fresh[self._current].target is None):
             self._current = -1
-        self._layout()
+        self._replace()
 
     def append(self, lines: Iterable[Line], *, follow: bool) -> None:
         """Add lines at the end; ``follow`` keeps the end in sight."""
@@ -181,10 +181,25 @@ class TextPane(ScrollView, can_focus=True):
         self._resize()
         self.refresh()
 
+    def _replace(self) -> None:
+        """Lay out anew but repaint only the lines in sight that look different: details change a line at a time."""
+        before, top = self._screen, int(self.scroll_y)
+        self._screen = [(number, part) for number, line in enumerate(self._lines) for part in self._fitted(line)]
+        self._resize()
+        if int(self.scroll_y) != top or self._pattern is not None or (self._pointer and self._current >= 0):
+            self.refresh()
+            return
+        for y in range(self.size.height):
+            old, new = before[top + y : top + y + 1], self._screen[top + y : top + y + 1]
+            if [part for _, part in old] != [part for _, part in new]:
+                self.refresh(Region(0, y, self.size.width, 1))
+
     def _resize(self) -> None:
         size = Size(self.size.width, len(self._screen))
         if self.virtual_size != size:
-            self.virtual_size = size
+            # Not by assignment, which would repaint the whole pane as well.
+            self.set_reactive(TextPane.virtual_size, size)  # pyright: ignore[reportArgumentType] - it is the Reactive
+            self.refresh(repaint=False, layout=True)
 
     def _step(self, step: int) -> bool:
         """Move the cursor to the next line that leads somewhere; False when there is none in sight."""

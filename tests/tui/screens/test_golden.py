@@ -6,6 +6,7 @@ at them before committing.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -64,11 +65,15 @@ async def test_a_screen_looks_like_this(
     keys, word = ROADS[name]
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: filled(text_of(app)))
+        if size[0] >= 100:
+            await until(pilot, lambda: "Events" in text_of(app) and "loading" not in text_of(app))
         await pilot.press(*keys.split())
         await until(pilot, lambda: word in text_of(app))
-        if "Events" in text_of(app):
-            await until(pilot, lambda: "loading" not in text_of(app))
-        await pilot.pause(0.1)
+        before = ""
+        async with asyncio.timeout(30):
+            while before != text_of(app) or "ctx test" not in before or "loading" in before:
+                before = text_of(app)
+                await pilot.pause(0.3)
         compare(f"{name}-{size[0]}x{size[1]}", text_of(app))
 
 
