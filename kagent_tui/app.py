@@ -137,8 +137,7 @@ class KagentApp(Host):
     def open(self, options: Options) -> None:
         """Show another context or other namespaces; screens about the old ones are closed."""
         self.workspace.options = options
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
+        self._close_screens()
         self.connect()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -180,7 +179,13 @@ class KagentApp(Host):
         if not await self.run_action(("", command.action, parameters), namespace):
             self._say(f"{command.title} does nothing here: {command.help}", Tone.WARN)
 
+    def _keep_unsaved(self) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, Unsaved):
+                screen.keep()
+
     def _close_screens(self) -> None:
+        self._keep_unsaved()
         while len(self.screen_stack) > 1:
             self.pop_screen()
 
@@ -281,9 +286,7 @@ class KagentApp(Host):
             self._say(f"saved as {target}", Tone.OK)
 
     def action_leave(self) -> None:
-        for screen in self.screen_stack:
-            if isinstance(screen, Unsaved):
-                screen.keep()
+        self._keep_unsaved()
         self.exit(0)
 
     @on(BrowseScreen.Requested)
