@@ -59,11 +59,19 @@ class ChatInput(TextArea):
         """Put a text back that could not be sent, before anything written since."""
         self._put(f"{text}\n{self.text}" if self.text.strip() else text)
 
+    # Our keys run before the focused widget sees them: an Enter that comes in one burst with its text, as over a slow
+    # line, would overtake it. So these two wait for their turn behind the characters.
     def action_send(self) -> None:
+        self.call_later(self._send)
+
+    def action_newline(self) -> None:
+        self.call_later(self._newline)
+
+    def _send(self) -> None:
         if self.text.strip():
             self.post_message(self.Sent(self, self.text))
 
-    def action_newline(self) -> None:
+    def _newline(self) -> None:
         self.insert("\n")
 
     def action_earlier(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import httpx
 import pytest
+from textual import events
 from textual.app import App
 from textual.pilot import Pilot
 from textual.types import CSSPathType
@@ -170,6 +171,18 @@ async def test_an_answer_streams_under_its_tool_card(agent: Agent, until: Until,
         await pilot.press("ctrl+o")
         await until(pilot, lambda: "result" in text_of(app))
         assert "zone: Asia/Tokyo" in text_of(app)
+
+
+async def test_an_enter_in_one_burst_with_its_text_sends_all_of_it(agent: Agent, until: Until) -> None:
+    app = ChatApp(agent)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.focused is app.pane.prompt)
+        for char in "hello":
+            app.post_message(events.Key(char, char))
+        app.post_message(events.Key("enter", "\r"))
+        await until(pilot, lambda: bool(agent.sent))
+        assert agent.sent[0]["parts"] == [{"text": "hello"}]
+        agent.done()
 
 
 async def test_nothing_hostile_reaches_a_strip(agent: Agent, until: Until) -> None:
