@@ -12,11 +12,12 @@ from textual.widgets import TextArea
 from kagent_tui.chat.prompt_history import PromptHistory, Recall
 from kagent_tui.safety import clean
 from kagent_tui.widgets.bindings import bindings
+from kagent_tui.widgets.keys_in_turn import KeysInTurn
 
 __all__ = ["ChatInput"]
 
 
-class ChatInput(TextArea):
+class ChatInput(TextArea, KeysInTurn):
     """A text field that posts ``Sent``; it keeps the text until its owner clears it."""
 
     BINDINGS = bindings("compose")

@@ -7,11 +7,12 @@ from textual.suggester import Suggester
 from textual.widgets import Input
 
 from kagent_tui.safety import clean
+from kagent_tui.widgets.keys_in_turn import KeysInTurn
 
 __all__ = ["PlainInput"]
 
 
-class PlainInput(Input):
+class PlainInput(Input, KeysInTurn):
     """Textual's Input writes pasted escape sequences to the terminal; this one takes them as visible signs."""
 
     def __init__(self, *, placeholder: str = "", suggester: Suggester | None = None) -> None:

@@ -9,6 +9,7 @@ from textual import events
 from textual.widgets import TextArea
 
 from kagent_tui.safety import clean
+from kagent_tui.widgets.keys_in_turn import KeysInTurn
 
 __all__ = ["YamlArea"]
 
@@ -16,7 +17,7 @@ __all__ = ["YamlArea"]
 MOST_HIGHLIGHTED_LINES = 2000
 
 
-class YamlArea(TextArea):
+class YamlArea(TextArea, KeysInTurn):
     """Edits one text; tabs become spaces, which is what YAML wants."""
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -38,20 +39,10 @@ class YamlArea(TextArea):
         self.move_cursor((row, max(0, column - 1)), center=True)
 
     async def _on_key(self, event: events.Key) -> None:
-        """Run cursor keys here, at once.
-
-        Textual runs bindings only after the event has bubbled up, so of keys that arrive together (a slow line) letters
-        would overtake the arrows typed before them and land in the wrong place.
-        """
         if event.key == "enter" and not self.read_only:
             event.stop()
             event.prevent_default()
             self._break_line()
-            return
-        for binding in self._bindings.key_to_bindings.get(event.key, ()):
-            event.stop()
-            event.prevent_default()
-            await self.run_action(binding.action)
 
     def _break_line(self) -> None:
         """Begin a line under the present one, one step further in where a block begins."""
