@@ -243,7 +243,16 @@ def _wait_until_serving(process: subprocess.Popen[bytes], data_dir: Path) -> str
         if event.get("event") == "serving":
             return str(event["server"])
         raise LocalClusterError(f"the local cluster did not start: {event.get('error', 'no reason given')}")
-    raise LocalClusterError("the local cluster ended before it served", remedy=f"see {data_dir / 'server.log'}")
+    raise LocalClusterError(f"the local cluster ended before it served: {_last_words(data_dir / 'server.log')}")
+
+
+def _last_words(log: Path) -> str:
+    """Return the last line of a log: a demo's directory is gone by the time its error is read."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError as error:
+        return f"its log cannot be read ({error.strerror})"
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 def _read_line(process: subprocess.Popen[bytes], stream: IO[bytes]) -> bytes:
