@@ -13,6 +13,7 @@ from typing import Final
 
 from kagent_engine.errors import StoreUnavailable
 from kagent_engine.server.codec import INTERRUPTED, TERMINAL, result_json, task_from_03
+from kagent_engine.server.retelling import retell_artifacts, with_confirmations
 from kagent_engine.server.sdk import (
     InvalidParamsError,
     ListTasksRequest,
@@ -55,6 +56,8 @@ class ArchivedTaskStore(TaskStore):
         self._live[task.id] = (task, user)
         settled = state in TERMINAL or state in INTERRUPTED
         begun = task.id not in self._written
+        if settled:
+            retell_artifacts(task)
         if begun or settled:
             written = await self._write(task, user)
             self._written.add(task.id)
@@ -105,6 +108,7 @@ class ArchivedTaskStore(TaskStore):
         """Say in the archive that what is still working was stopped with this process."""
         for task, user in list(self._live.values()):
             if task.status.state not in INTERRUPTED and task.status.state not in TERMINAL:
+                retell_artifacts(task)
                 _interrupt(task)
                 await self._write(task, user)
 
@@ -128,7 +132,7 @@ class ArchivedTaskStore(TaskStore):
 
     async def _write(self, task: Task, user: str) -> bool:
         try:
-            await self._archive.save_task(result_json(task, "0.3"), user)
+            await self._archive.save_task(with_confirmations(result_json(task, "0.3")), user)
         except StoreUnavailable as error:
             logger.error("task %s is not saved: %s", task.id, error)
             return False

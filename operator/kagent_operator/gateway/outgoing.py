@@ -13,12 +13,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from kagent_api.conditions import get_condition
+from kagent_api.names import HITL_EXTENSION
 from kagent_api.schema import JsonObject
+from kagent_operator.gateway.approvals import left_out
 from kagent_operator.gateway.context import Gateway
 from kagent_operator.gateway.directory import field, meta, ref_of
 from kagent_operator.gateway.relay import Relay
-from kagent_operator.gateway.rpc import INTERNAL_ERROR, METHOD_NOT_FOUND, Call, rpc_error
-from kagent_operator.gateway.tasks import VERSION_HEADER
+from kagent_operator.gateway.rpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, Call, rpc_error
+from kagent_operator.gateway.tasks import VERSION_HEADER, stored_task_to
 from kagent_operator.gateway.translation import Translation, is_unknown_method
 
 __all__ = ["Outgoing", "agent_address"]
@@ -74,6 +76,8 @@ class Outgoing:
 
     async def _deliver_translated(self, translation: Translation) -> ASGIApp | None:
         """Return the answer to the call in the other dialect, None when the agent does not know that either."""
+        if refusal := await self._refused():
+            return refusal
         replaced = {VERSION_HEADER, "x-a2a-extensions"}
         headers = [(name, value) for name, value in self._headers if name not in replaced]
         headers.append((VERSION_HEADER, translation.dialect))
@@ -89,6 +93,19 @@ class Outgoing:
         if is_unknown_method(whole):
             return None
         return Response(translation.reply(whole), reply.status_code, media_type="application/json")
+
+    async def _refused(self) -> Response | None:
+        """Refuse an answer to a pause that leaves a call undecided: an agent of 0.10 would run that call."""
+        message = field(self._call.params, "message")
+        task_id, user = field(message or {}, "taskId"), dict(self._headers).get("x-user-id", "")
+        if self._call.dialect != "1.0" or not task_id or not field(message, "metadata", HITL_EXTENSION):
+            return None
+        stored = await self._gateway.store.tasks.get(user, str(task_id))
+        missing = left_out(message, stored_task_to("0.3", stored)) if stored else []
+        if not missing:
+            return None
+        words = f"nothing was run: the answer does not decide on {', '.join(missing)}"
+        return rpc_error(self._call.id, INVALID_PARAMS, words)
 
     async def _send(self, body: bytes, headers: list[tuple[str, str]]) -> httpx.Response | Response:
         client = self._gateway.http

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kagent_api.schema import JsonObject
+from kagent_operator.gateway.approvals import ask_in_words_of_1_0
 from kagent_operator.gateway.context import acting_on, caller, gateway_of, json_body, text_field
 from kagent_operator.gateway.dialects import Dialect, dialect_of_task, legacy_state, task_to
 from kagent_operator.gateway.errors import BadRequest, Conflict, Missing
@@ -33,8 +34,9 @@ def wire_dialect(request: Request) -> Dialect:
 
 
 def stored_task_to(dialect: Dialect, task: StoredTask) -> JsonObject:
-    """Return a stored task in a dialect."""
-    return task_to(dialect, cast("JsonObject", json.loads(task.data)))
+    """Return a stored task in a dialect, a pause in that dialect's words."""
+    told = task_to(dialect, cast("JsonObject", json.loads(task.data)))
+    return ask_in_words_of_1_0(told) if dialect == "1.0" else told
 
 
 async def session_tasks(request: Request) -> Response:

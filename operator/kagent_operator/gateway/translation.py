@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 from kagent_api.schema import JsonObject
+from kagent_operator.gateway.approvals import ask_in_words_of_1_0, decide_in_words_of_0_3
 from kagent_operator.gateway.dialects import METHODS, Dialect, event_to, result_to, send_params_to, wire_state
 from kagent_operator.gateway.rpc import METHOD_NOT_FOUND, Call
 
@@ -45,6 +46,8 @@ class Translation:
         params = self._call.params
         if self._legacy_method in ("message/send", "message/stream"):
             params = send_params_to(self.dialect, params)
+            if self.dialect == "0.3" and isinstance(params.get("message"), dict):
+                params["message"] = decide_in_words_of_0_3(params["message"])
         body = {"jsonrpc": "2.0", "id": self._call.id, "method": self._method, "params": params}
         return json.dumps(body, ensure_ascii=False).encode()
 
@@ -57,7 +60,7 @@ class Translation:
         if not isinstance(reply, dict) or "result" not in reply:
             return body
         content = cast("JsonObject", reply)
-        content["result"] = result_to(self._call.dialect, self._legacy_method, content["result"])
+        content["result"] = self._asking(result_to(self._call.dialect, self._legacy_method, content["result"]))
         return json.dumps(content, ensure_ascii=False).encode()
 
     async def stream(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -79,10 +82,15 @@ class Translation:
             return frame
         event = cast("JsonObject", content)
         kept = "".join(f"{line}\n" for line in lines if line.startswith(("id:", "event:", "retry:")))
-        event["result"] = event_to(self._call.dialect, event["result"])
+        event["result"] = self._asking(event_to(self._call.dialect, event["result"]))
         task = self._opening(event["result"]) if first and self._call.dialect == "1.0" else None
         opening = _data(event | {"result": {"task": task}}) if task else ""
         return f"{opening}{kept}{_data(event)}".encode()
+
+    def _asking(self, result: Any) -> Any:
+        if self._call.dialect == "0.3" or not isinstance(result, dict):
+            return result
+        return ask_in_words_of_1_0(cast("JsonObject", result))
 
     def _opening(self, result: JsonObject) -> JsonObject | None:
         """1.0 streams begin with the task; 0.3 engines begin with its first status."""

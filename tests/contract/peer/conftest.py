@@ -1,6 +1,6 @@
 """Upstream's released engine as a peer: kagent-adk from a venv of its own, beside our engine, behind our gateway.
 
-Skipped where KAGENT_ADK_PYTHON does not name a Python that has ``kagent-adk==0.10.4`` with ``a2a-sdk[http-server]<0.4``.
+Skipped where KAGENT_ADK_PYTHON does not name a Python with ``kagent-adk==0.10.4`` and ``a2a-sdk[http-server]<0.4``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from kagent_operator.store import Store
 Json = dict[str, Any]
 # kagent-adk needs six seconds to import on an idle machine.
 _PATIENCE = 100.0
-_ENGINE = (sys.executable, "-c", "import sys; from kagent_engine.cli import main; sys.exit(main())")
+_ENGINE: tuple[str, ...] = (sys.executable, "-c", "import sys; from kagent_engine.cli import main; sys.exit(main())")
 _OPERATOR = (sys.executable, "-c", "import sys; from kagent_operator.cli import main; sys.exit(main())")
 _ADK = "from kagent.adk.cli import run_cli; run_cli()"
 _UPSTREAM = ("upstream-clock", "upstream-boss")
@@ -218,12 +218,12 @@ def _translated(manifests: str, profile: str) -> list[Json]:
         check=True,
     )
     found: Any = json.loads(done.stdout)
-    return found["items"] if isinstance(found, dict) else found
+    return found["items"]
 
 
 def _one(objects: Sequence[Json], kind: str, name: str) -> Json:
     (found,) = [item for item in objects if item["kind"] == kind and item["metadata"]["name"] == name]
-    return found
+    return found["items"]
 
 
 @pytest.fixture(scope="session")
@@ -267,7 +267,7 @@ def fleet(adk_python: str, tmp_path_factory: pytest.TempPathFactory) -> Generato
         ]
         for wait in waits:
             wait()
-        waits = []
+        waiting: list[Callable[[], None]] = []
         for name, port in ports.items():
             profile = "upstream" if name in _UPSTREAM else "kagent-tui"
             secret = _one(objects[profile], "Secret", name)
@@ -275,14 +275,18 @@ def fleet(adk_python: str, tmp_path_factory: pytest.TempPathFactory) -> Generato
             place = folder / name
             place.mkdir()
             for file in ("config.json", "agent-card.json"):
-                text = _CLUSTER_NAME.sub(lambda found: f"http://127.0.0.1:{ports[found[1]]}", secret["stringData"][file])
+                text = _CLUSTER_NAME.sub(
+                    lambda found: f"http://127.0.0.1:{ports[found[1]]}", secret["stringData"][file]
+                )
                 place.joinpath(file).write_text(text)
             env = {item["name"]: str(item.get("value", "")) for item in container["env"]}
             env |= {"KAGENT_URL": url, "KAGENT_NAMESPACE": "kagent", "OPENAI_API_KEY": "not-a-key"}
             swapped = {"0.0.0.0": "127.0.0.1", "8080": str(port), "/config": str(place)}
             arguments = [swapped.get(argument, argument) for argument in container["args"]]
-            program = (adk_python, "-c", _ADK, "static") if name in _UPSTREAM else _ENGINE
-            waits.append(start((*program, *arguments), name, f"http://127.0.0.1:{port}/health", **env))
-        for wait in waits:
+            if name in _UPSTREAM:
+                arguments = ["-c", _ADK, "static", *arguments]
+            program = [adk_python] if name in _UPSTREAM else [*_ENGINE]
+            waiting.append(start([*program, *arguments], name, f"http://127.0.0.1:{port}/health", **env))
+        for wait in waiting:
             wait()
         yield Fleet(url, ports, folder)

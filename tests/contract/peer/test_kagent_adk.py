@@ -1,4 +1,4 @@
-"""kagent-adk 0.10.4 and our engine, in each other's place: behind our gateway, as each other's sub-agent, in our chat."""
+"""kagent-adk 0.10.4 and our engine in each other's place: behind our gateway, as sub-agents, in our chat."""
 
 from __future__ import annotations
 
@@ -116,8 +116,7 @@ async def test_what_either_engine_says_is_kept_by_our_gateway(
     events = [json.loads(event["data"]) for event in found["events"]]
     said = [event for event in events if event["author"] == "user" and event.get("content")]
     assert [event["content"]["parts"][0]["text"] for event in said] == [HELLO, NOW]
-    called = [part for event in events for part in (event.get("content") or {}).get("parts") or []]
-    assert [part for part in called if part.get("functionCall") or part.get("function_call")]
+    assert "get_current_time" in json.dumps(events)
 
     tasks = (await client.get(f"/api/sessions/{talk.session}/tasks")).json()["data"]
     assert [task["status"]["state"] for task in tasks] == ["completed", "completed"]

@@ -1,0 +1,89 @@
+"""Turns of 1.0 callers, as readers of stored 0.3 tasks find them: upstream's web UI and a later 0.3 client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kagent_engine.models.base import ToolCall, ToolSpec
+from kagent_engine.tools.base import text_result
+
+Json = dict[str, Any]
+HITL = "https://kagent.dev/extensions/hitl/v1"
+
+
+class Drop:
+    spec = ToolSpec("drop", "Dangerous.", {"type": "object", "properties": {}})
+
+    async def call(self, call: ToolCall, context: Any, answer: Any = None) -> Any:
+        del call, context, answer
+        return text_result("dropped")
+
+
+def told(task: Json) -> list[str]:
+    """Return who said what, in the order of the history."""
+    lines: list[str] = []
+    for message in task["history"]:
+        for part in message["parts"]:
+            data = part.get("data", {})
+            lines.append(f"{message['role']}: {part.get('text') or data.get('name') or data}")
+    return lines
+
+
+async def test_a_10_turn_is_found_in_the_history_of_its_stored_task(serve_engine: Any, model: Any) -> None:
+    engine = await serve_engine()
+    model.says("Hello ", "there")
+    events = await engine.raw.stream_10("hi", contextId="s")
+    task_id = events[0]["task"]["id"]
+
+    stored = await engine.store.get_task(task_id, "alice")
+
+    assert told(stored) == ["user: hi", "agent: Hello there"]
+    assert stored["history"][1]["metadata"]["kagent_author"] == "tester"
+
+
+async def test_a_03_turn_is_told_once(serve_engine: Any, model: Any) -> None:
+    engine = await serve_engine()
+    model.says("Hello ", "there")
+    events = await engine.raw.stream_03("hi", contextId="s")
+
+    stored = await engine.store.get_task(events[-1]["taskId"], "alice")
+
+    assert [line for line in told(stored) if line.startswith("agent")] == ["agent: Hello there"]
+
+
+async def test_a_pause_asked_over_10_can_be_seen_and_decided_over_03(serve_engine: Any, model: Any) -> None:
+    engine = await serve_engine(tools=[Drop()], approve=["drop"])
+    model.calls(ToolCall("c1", "drop", {"a": 1})).says("gone")
+    events = await engine.raw.stream_10("go", contextId="s")
+    task_id = events[0]["task"]["id"]
+
+    stored = await engine.store.get_task(task_id, "alice")
+
+    text, asked = stored["status"]["message"]["parts"]
+    assert text["kind"] == "text"
+    assert asked["metadata"]["kagent_is_long_running"] is True
+    assert asked["data"]["name"] == "adk_request_confirmation"
+    assert asked["data"]["args"]["originalFunctionCall"] == {"id": "c1", "name": "drop", "args": {"a": 1}}
+    assert told(stored) == ["user: go", "agent: drop"]
+
+    done = await engine.raw.stream_03({"decision_type": "approve"}, contextId="s", taskId=task_id)
+
+    assert done[-1]["status"]["state"] == "completed"
+    stored = await engine.store.get_task(task_id, "alice")
+    assert "agent: gone" in told(stored)
+    assert told(stored).count("agent: gone") == 1
+
+
+async def test_what_was_said_before_a_pause_comes_before_its_answer(serve_engine: Any, model: Any) -> None:
+    engine = await serve_engine(tools=[Drop()], approve=["drop"])
+    model.calls(ToolCall("c1", "drop", {})).says("gone")
+    events = await engine.raw.stream_10("go", contextId="s")
+    task_id = events[0]["task"]["id"]
+    request = events[-1]["statusUpdate"]["status"]["message"]["metadata"][HITL]
+    decision = {"type": "tool_approval_response", "approvals": [{"id": request["tools"][0]["id"], "approved": True}]}
+
+    await engine.raw.stream_10("yes", metadata={HITL: decision}, contextId="s", taskId=task_id)
+
+    lines = told(await engine.store.get_task(task_id, "alice"))
+    assert lines[:2] == ["user: go", "agent: drop"]
+    assert lines[-3:] == ["user: yes", "agent: drop", "agent: gone"]
