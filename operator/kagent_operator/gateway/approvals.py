@@ -65,7 +65,7 @@ def left_out(message: JsonObject, task: JsonObject) -> list[str]:
 def _asking(message: JsonObject) -> JsonObject:
     parts = rows(message, "parts")
     confirmations = [_data(part) for part in parts if _is_confirmation(part)]
-    metadata = field(message, "metadata") or {}
+    metadata: JsonObject = field(message, "metadata") or {}
     if not confirmations or HITL_EXTENSION in metadata:
         return message
     request = _request(confirmations)

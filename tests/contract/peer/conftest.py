@@ -29,8 +29,9 @@ from kagent_operator.store import Store
 Json = dict[str, Any]
 # kagent-adk needs six seconds to import on an idle machine.
 _PATIENCE = 100.0
-_ENGINE: tuple[str, ...] = (sys.executable, "-c", "import sys; from kagent_engine.cli import main; sys.exit(main())")
-_OPERATOR = (sys.executable, "-c", "import sys; from kagent_operator.cli import main; sys.exit(main())")
+_PYTHON: str = sys.executable or "python3"
+_ENGINE = (_PYTHON, "-c", "import sys; from kagent_engine.cli import main; sys.exit(main())")
+_OPERATOR = (_PYTHON, "-c", "import sys; from kagent_operator.cli import main; sys.exit(main())")
 _ADK = "from kagent.adk.cli import run_cli; run_cli()"
 _UPSTREAM = ("upstream-clock", "upstream-boss")
 _OURS = ("own-clock", "own-boss")
@@ -260,7 +261,7 @@ def fleet(adk_python: str, tmp_path_factory: pytest.TempPathFactory) -> Generato
         waits = [
             start((*_ENGINE, "scripted-model", "--port", str(model)), "model", f"http://127.0.0.1:{model}/"),
             start(
-                (*_ENGINE, "mcp-bridge", "--port", str(clock), "--", sys.executable, "-m", "mcp_server_time"),
+                (*_ENGINE, "mcp-bridge", "--port", str(clock), "--", _PYTHON, "-m", "mcp_server_time"),
                 "bridge",
                 f"http://127.0.0.1:{clock}/health",
             ),
@@ -282,10 +283,10 @@ def fleet(adk_python: str, tmp_path_factory: pytest.TempPathFactory) -> Generato
             env = {item["name"]: str(item.get("value", "")) for item in container["env"]}
             env |= {"KAGENT_URL": url, "KAGENT_NAMESPACE": "kagent", "OPENAI_API_KEY": "not-a-key"}
             swapped = {"0.0.0.0": "127.0.0.1", "8080": str(port), "/config": str(place)}
-            arguments = [swapped.get(argument, argument) for argument in container["args"]]
+            arguments: list[str] = [swapped.get(argument, argument) for argument in container["args"]]
             if name in _UPSTREAM:
                 arguments = ["-c", _ADK, "static", *arguments]
-            program = [adk_python] if name in _UPSTREAM else [*_ENGINE]
+            program = [str(adk_python)] if name in _UPSTREAM else [*_ENGINE]
             waiting.append(start([*program, *arguments], name, f"http://127.0.0.1:{port}/health", **env))
         for wait in waiting:
             wait()
