@@ -84,6 +84,11 @@ class Cluster:
         return self.client.access.server
 
     @property
+    def identity(self) -> str:
+        """What files on disk are kept under: two clusters may carry the same context name, as every demo does."""
+        return f"{self.context} {self.server}"
+
+    @property
     def link(self) -> Link:
         """How the connection is now."""
         states = {name: reflector.state for name, reflector in self._reflectors.items()}
