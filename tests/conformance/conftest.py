@@ -32,9 +32,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def real_kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Start etcd and kube-apiserver; return an administrator's kubeconfig."""
+    """A server for the whole session; an administrator's kubeconfig."""
+    with _control_plane(tmp_path_factory.mktemp("controlplane")) as kubeconfig:
+        yield kubeconfig
+
+
+@pytest.fixture(scope="module")
+def other_kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A second server, for a module that installs CRDs of its own making."""
+    with _control_plane(tmp_path_factory.mktemp("controlplane")) as kubeconfig:
+        yield kubeconfig
+
+
+@contextmanager
+def _control_plane(folder: Path) -> Generator[Path]:
+    """Run etcd and kube-apiserver; give an administrator's kubeconfig."""
     assets = Path(os.environ["KUBEBUILDER_ASSETS"])
-    folder = tmp_path_factory.mktemp("controlplane")
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()

@@ -1,10 +1,10 @@
 """Errors of the local cluster, shaped as the API server answers them.
 
 ApiError(code, reason)
-├── BadRequest 400   ├── Unauthorized 401   ├── Forbidden 403   ├── NotFound 404
+├── BadRequest 400 (Undecodable)   ├── Unauthorized 401   ├── Forbidden 403   ├── NotFound 404
 ├── MethodNotAllowed 405   ├── NotAcceptable 406   ├── AlreadyExists, Conflict 409
 ├── Expired 410   ├── UnsupportedMediaType 415   ├── Invalid 422 (causes)
-├── TooLarge 413   └── ServiceUnavailable 503
+├── TooLarge 413   ├── NotTyped 500   └── ServiceUnavailable 503
 
 LocalClusterError: what stops the local cluster from starting
 ├── NewerDataDirectory
@@ -18,8 +18,8 @@ from typing import Any, ClassVar, NamedTuple
 
 __all__ = [
     "AlreadyExists", "ApiError", "BadRequest", "Cause", "Conflict", "DataDirectoryInUse", "Expired", "Forbidden",
-    "Invalid", "LocalClusterError", "MethodNotAllowed", "NewerDataDirectory", "NotAcceptable", "NotFound",
-    "ServiceUnavailable", "TooLarge", "Unauthorized", "UnsupportedMediaType",
+    "Invalid", "LocalClusterError", "MethodNotAllowed", "NewerDataDirectory", "NotAcceptable", "NotFound", "NotTyped",
+    "ServiceUnavailable", "TooLarge", "Unauthorized", "Undecodable", "UnsupportedMediaType",
 ]  # fmt: skip
 
 
@@ -56,20 +56,30 @@ class ApiError(Exception):
             details["causes"] = [
                 {"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in self.causes
             ]
-        return {
+        status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
-            "details": details,
-            "code": self.code,
         }
+        if self.reason:
+            status |= {"reason": self.reason, "details": details}
+        return {**status, "code": self.code}
 
 
 class BadRequest(ApiError):
     code, reason = 400, "BadRequest"
+
+
+class Undecodable(BadRequest):
+    """The object does not decode into its kind; what a patch makes of an object is refused otherwise (422)."""
+
+
+class NotTyped(ApiError):
+    """A configuration to apply does not fit the schema's types; real servers answer 500 without a reason."""
+
+    code, reason = 500, ""
 
 
 class Unauthorized(ApiError):

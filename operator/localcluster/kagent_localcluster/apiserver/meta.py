@@ -12,7 +12,17 @@ from typing import Any
 from kagent_localcluster.errors import Cause
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["check_metadata", "generate_name", "name_problem", "new_uid", "now", "now_micro", "parse_time"]
+__all__ = [
+    "check_finalizers",
+    "check_metadata",
+    "generate_name",
+    "label_problems",
+    "name_problem",
+    "new_uid",
+    "now",
+    "now_micro",
+    "parse_time",
+]
 
 # Without vowels and look-alikes, so that no words appear; five of them, as in Kubernetes.
 _NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -93,37 +103,50 @@ def name_problem(group: str, plural: str, name: str) -> str:
     return "" if ok else text
 
 
-def check_metadata(metadata: JsonObject) -> Iterator[Cause]:
-    """Yield the faults of labels, annotations, finalizers and owner references."""
-    labels: dict[str, Any] = metadata.get("labels") or {}
-    for key, value in labels.items():
-        if text := _qualified_problem(key):
-            yield Cause("metadata.labels", f'Invalid value: "{key}": {text}')
-        if len(value) > 63:
-            yield Cause("metadata.labels", f'Invalid value: "{value}": must be no more than 63 bytes')
-        elif value and not _QUALIFIED.fullmatch(value):
-            yield Cause("metadata.labels", f'Invalid value: "{value}": {_LABEL_VALUE_TEXT}')
+def check_metadata(group: str, plural: str, metadata: JsonObject) -> Iterator[Cause]:
+    """Yield the faults of generateName, labels, annotations, finalizers and owner references."""
+    if prefix := metadata.get("generateName"):
+        # A dash at the end is fine where more follows.
+        shown = f"{prefix[:-1]}a" if prefix.endswith("-") else prefix
+        if problem := name_problem(group, plural, shown):
+            yield Cause("metadata.generateName", f'Invalid value: "{prefix}": {problem}')
+    yield from label_problems(metadata.get("labels") or {}, "metadata.labels")
     annotations: dict[str, Any] = metadata.get("annotations") or {}
     for key in annotations:
         if text := _qualified_problem(key.lower()):
             yield Cause("metadata.annotations", f'Invalid value: "{key}": {text}')
     if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > 262_144:
         yield Cause("metadata.annotations", "Too long: may not be more than 262144 bytes", "FieldValueTooLong")
-    for index, name in enumerate(metadata.get("finalizers") or ()):
+    for name in metadata.get("finalizers") or ():
         if text := _qualified_problem(name):
-            yield Cause(f"metadata.finalizers[{index}]", f'Invalid value: "{name}": {text}')
+            yield Cause("metadata.finalizers", f'Invalid value: "{name}": {text}')
     yield from _check_owners(metadata.get("ownerReferences") or [])
 
 
+def label_problems(labels: dict[str, Any], field: str) -> Iterator[Cause]:
+    """Yield the faults of labels, or of anything that must be like them."""
+    for key, value in labels.items():
+        if text := _qualified_problem(key):
+            yield Cause(field, f'Invalid value: "{key}": {text}')
+        if len(value) > 63:
+            yield Cause(field, f'Invalid value: "{value}": must be no more than 63 bytes')
+        elif value and not _QUALIFIED.fullmatch(value):
+            yield Cause(field, f'Invalid value: "{value}": {_LABEL_VALUE_TEXT}')
+
+
+def check_finalizers(metadata: JsonObject) -> Iterator[Cause]:
+    """Yield the finalizers that a built-in kind may not be created with."""
+    for index, name in enumerate(metadata.get("finalizers") or ()):
+        if "/" not in name and name not in ("orphan", "foregroundDeletion", "kubernetes"):
+            text = "name is neither a standard finalizer name nor is it fully qualified"
+            yield Cause(f"metadata.finalizers[{index}]", f'Invalid value: "{name}": {text}')
+
+
 def _check_owners(owners: list[JsonObject]) -> Iterator[Cause]:
-    for index, owner in enumerate(owners):
+    for owner in owners:
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
-                yield Cause(
-                    f"metadata.ownerReferences[{index}].{field}",
-                    "Required value: must not be empty",
-                    "FieldValueRequired",
-                )
+                yield Cause(f"metadata.ownerReferences.{field}", 'Invalid value: "": must not be empty')
     controllers = [owner for owner in owners if owner.get("controller")]
     if len(controllers) > 1:
         yield Cause(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from kagent_localcluster.apiserver.builtin import load_data
+from kagent_localcluster.apiserver.builtin.gotypes import package_of, packages, resolve
 from kagent_localcluster.apiserver.jsonvalue import is_array
 from kagent_localcluster.errors import BadRequest
 from kagent_localcluster.seams import JsonObject
@@ -23,8 +23,6 @@ from kagent_localcluster.seams import JsonObject
 __all__ = ["decode"]
 
 _MAGIC = b"k8s\x00"
-_CORE, _META = "k8s.io.api.core.v1", "k8s.io.apimachinery.pkg.apis.meta.v1"
-_EXTENSIONS = "k8s.io.apiextensions-apiserver.pkg.apis.apiextensions.v1"
 
 
 class _Field(NamedTuple):
@@ -48,7 +46,7 @@ def decode(body: bytes) -> JsonObject:
         envelope = dict(_fields(memoryview(body)[len(_MAGIC) :]))
         type_meta = dict(_fields(memoryview(envelope.get(1, b""))))
         api_version, kind = (bytes(type_meta.get(number, b"")).decode() for number in (1, 2))
-        package = _package_of(api_version, kind)
+        package = package_of(api_version, kind)
         obj = _message(package, kind, memoryview(envelope.get(2, b"")))
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, struct.error) as error:
         raise BadRequest(f"error decoding protobuf body: {error}") from error
@@ -56,38 +54,8 @@ def decode(body: bytes) -> JsonObject:
 
 
 @cache
-def _packages() -> dict[str, dict[str, Any]]:
-    packages: dict[str, dict[str, Any]] = load_data("protobuf")
-    return packages
-
-
-def _package_of(api_version: str, kind: str) -> str:
-    group, _, version = api_version.rpartition("/")
-    if group == "apiextensions.k8s.io":
-        package = _EXTENSIONS
-    elif not group:
-        package = _CORE
-    else:
-        package = f"k8s.io.api.{group.partition('.')[0]}.{version}"
-    for candidate in (package, _META):
-        if kind in _packages().get(candidate, {}):
-            return candidate
-    raise BadRequest(f'no kind "{kind}" is registered for version "{api_version}"')
-
-
-@cache
-def _resolve(package: str, go_type: str) -> tuple[str, str]:
-    """Return (package, name) of a Go type that is a message or alias, ("", "") for scalars."""
-    name = go_type.rpartition(".")[2]
-    for candidate in (package, _CORE, _META, *_packages()):
-        if name in _packages().get(candidate, {}):
-            return candidate, name
-    return "", ""
-
-
-@cache
 def _table(package: str, name: str) -> dict[int, _Field]:
-    return {number: _Field(json_name, go_type) for number, json_name, go_type in _packages()[package][name]}
+    return {number: _Field(json_name, go_type) for number, json_name, go_type, _ in packages()[package][name]}
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
@@ -134,7 +102,7 @@ def _message(package: str, name: str, data: memoryview) -> JsonObject:
         if field is None:
             continue
         if not field.name:
-            obj.update(_message(*_resolve(package, field.go_type.lstrip("*")), raw))
+            obj.update(_message(*resolve(package, field.go_type.lstrip("*")), raw))
             continue
         _set_field(obj, package, field, raw)
     return obj
@@ -144,8 +112,8 @@ def _set_field(obj: JsonObject, package: str, field: _Field, raw: Any) -> None:
     go_type = field.go_type
     pointer = go_type.startswith("*")
     go_type = go_type.lstrip("*")
-    where, name = _resolve(package, go_type)
-    definition: Any = _packages()[where][name] if where else None
+    where, name = resolve(package, go_type)
+    definition: Any = packages()[where][name] if where else None
     if isinstance(definition, str) and definition.startswith("map["):
         go_type = definition
     if go_type.startswith("map["):
@@ -188,10 +156,10 @@ def _value(package: str, go_type: str, raw: Any) -> Any:
             pass
     if isinstance(raw, (int, float)):
         return _signed(raw)
-    where, name = _resolve(package, go_type)
+    where, name = resolve(package, go_type)
     if not where:
         return bytes(raw).decode()
-    definition = _packages()[where][name]
+    definition = packages()[where][name]
     if is_array(definition):
         return _message(where, name, raw)
     # A named list of strings is a message with one repeated field.

@@ -108,9 +108,12 @@ def selector_matches(selector: JsonObject, labels: dict[str, str]) -> bool:
     if any(labels.get(key) != value for key, value in wanted.items()):
         return False
     operators = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "absent"}
+    items: list[JsonObject] = selector.get("matchExpressions") or []
+    if any(item.get("operator") not in operators for item in items):
+        return False
     return all(
         _Requirement(item["key"], operators[item["operator"]], frozenset(item.get("values") or ())).holds(labels)
-        for item in selector.get("matchExpressions") or ()
+        for item in items
     )
 
 

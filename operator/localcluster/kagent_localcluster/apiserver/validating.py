@@ -9,18 +9,27 @@ from __future__ import annotations
 from kagent_localcluster.apiserver.builtin.defaults import set_builtin_defaults
 from kagent_localcluster.apiserver.builtin.definitions import OBJECT_META, definition
 from kagent_localcluster.apiserver.builtin.strategies import validate_builtin
-from kagent_localcluster.apiserver.jsonvalue import dig, is_array, is_object
+from kagent_localcluster.apiserver.builtin.structs import metadata_through_go, through_go
 from kagent_localcluster.apiserver.kinds import Kind
-from kagent_localcluster.apiserver.meta import check_metadata, name_problem
+from kagent_localcluster.apiserver.meta import check_finalizers, check_metadata, name_problem
 from kagent_localcluster.apiserver.refusals import invalid
 from kagent_localcluster.apiserver.schema.celrules import check_rules
-from kagent_localcluster.apiserver.schema.node import Node
 from kagent_localcluster.apiserver.schema.shaping import drop_nulls, prune, set_defaults
-from kagent_localcluster.apiserver.schema.validation import validate
-from kagent_localcluster.errors import BadRequest, Cause
+from kagent_localcluster.apiserver.schema.validation import missing_fields, validate
+from kagent_localcluster.errors import BadRequest, Cause, Undecodable
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["check_envelope", "decode_fields", "judge", "shape"]
+__all__ = ["check_envelope", "decode", "forget_status", "judge", "shape"]
+
+# Kinds whose Go types write themselves; they are kept as they were sent.
+_OWN_ENCODING = frozenset({"apiextensions.k8s.io/customresourcedefinitions"})
+
+# Faults that make rules meaningless; others are told together with what the rules find.
+_BLOCKING = frozenset({
+    "FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid",
+})  # fmt: skip
+
+_JUDGED_LATER = frozenset({"FieldValueRequired", "FieldValueDuplicate"})
 
 _UNCHECKED = Cause(
     "<nil>",
@@ -29,22 +38,40 @@ _UNCHECKED = Cause(
 )
 
 
-def decode_fields(kind: Kind, obj: JsonObject, validation: str) -> list[str]:
-    """Prune unknown fields and return warnings about them (``validation`` is Ignore, Warn or Strict).
+def decode(kind: Kind, obj: JsonObject, validation: str) -> tuple[JsonObject, list[str]]:
+    """Return the object as decoding leaves it, and warnings about unknown fields, which are pruned.
+
+    Built-in kinds go through Go's structs. ``validation`` is Ignore, Warn or Strict.
 
     Raises:
-        BadRequest: strict validation and an unknown field.
+        Undecodable: a type that does not fit a built-in kind, or strict validation and an unknown field.
     """
     unknown = prune(kind.schema, obj)
+    if not kind.crd:
+        drop_nulls(kind.schema, obj)
+        _refuse_wrong_types(kind, obj)
+        if kind.storage_key not in _OWN_ENCODING:
+            obj = through_go(kind.api_version, kind.kind, obj)
+    else:
+        obj["metadata"] = metadata_through_go(obj["metadata"])
     if not unknown or validation == "Ignore":
-        return []
+        return obj, []
     if validation == "Strict":
         listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-        raise BadRequest(
+        raise Undecodable(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: '
             f"{listed}"
         )
-    return [f'unknown field "{path}"' for path in unknown]
+    return obj, [f'unknown field "{path}"' for path in unknown]
+
+
+def forget_status(kind: Kind, obj: JsonObject) -> None:
+    """Take away the status that a new object was sent with; structs leave an empty one."""
+    obj.pop("status", None)
+    if not kind.crd and kind.storage_key not in _OWN_ENCODING:
+        empty = through_go(kind.api_version, kind.kind, {"apiVersion": "", "kind": ""}).get("status")
+        if empty is not None:
+            obj["status"] = empty
 
 
 def check_envelope(kind: Kind, metadata: JsonObject) -> None:
@@ -61,37 +88,26 @@ def check_envelope(kind: Kind, metadata: JsonObject) -> None:
 
 
 def shape(kind: Kind, obj: JsonObject) -> None:
-    """Drop nulls and set defaults in place.
-
-    Raises:
-        BadRequest, Invalid: a built-in object whose structure is wrong; custom resources are judged by ``judge``.
-    """
-    drop_nulls(kind.schema, obj)
+    """Drop nulls and set defaults in place."""
     if kind.crd:
+        drop_nulls(kind.schema, obj)
         set_defaults(kind.schema, obj)
         if kind.storage_schema is not None:
             prune(kind.storage_schema, obj)
         return
-    _refuse_wrong_types(kind, obj)
     set_defaults(kind.schema, obj)
     set_builtin_defaults(kind.storage_key, obj)
-    status = obj.get("status")
-    if is_object(status) and (node := kind.schema.child("status")):
-        _fill_zero_values(node, status)
-    # Before anything relies on the fields being there; built-in kinds are not ratcheted, their rules are in code.
-    if faults := [*check_metadata(obj["metadata"]), *validate(kind.schema, obj)]:
-        raise invalid(kind, obj["metadata"].get("name", ""), faults)
 
 
 def _refuse_wrong_types(kind: Kind, obj: JsonObject) -> None:
-    """Built-in kinds are decoded into Go structs: a wrong type never reaches validation."""
+    """Built-in kinds are decoded into Go structs: a wrong type never reaches validation, nor do broken formats."""
     for cause in validate(kind.schema, obj):
-        if cause.reason == "FieldValueTypeInvalid":
+        if cause.reason not in _JUDGED_LATER:
             raise _cannot_unmarshal(kind, cause)
 
 
 def _cannot_unmarshal(kind: Kind, cause: Cause) -> BadRequest:
-    return BadRequest(
+    return Undecodable(
         f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: json: cannot unmarshal '
         f"{_unquoted(cause.message)} into Go struct field {kind.kind}.{cause.field}"
     )
@@ -99,24 +115,6 @@ def _cannot_unmarshal(kind: Kind, cause: Cause) -> BadRequest:
 
 def _unquoted(message: str) -> str:
     return message.partition('"')[2].partition('"')[0]
-
-
-def _fill_zero_values(node: Node, value: JsonObject) -> None:
-    """Give the required fields of a status the zero values Go structs would have."""
-    for key in node.raw.get("required", ()):
-        kind = dig(node.property_names, key, "type")
-        if key not in value and kind in ("string", "boolean", "integer"):
-            value[key] = {"string": "", "boolean": False, "integer": 0}[kind]
-    for key, item in value.items():
-        child = node.child(key)
-        if child is None:
-            continue
-        if is_object(item):
-            _fill_zero_values(child, item)
-        elif is_array(item):
-            for entry in item:
-                if is_object(entry):
-                    _fill_zero_values(child.items, entry)
 
 
 def judge(kind: Kind, new: JsonObject, old: JsonObject | None) -> None:
@@ -128,15 +126,19 @@ def judge(kind: Kind, new: JsonObject, old: JsonObject | None) -> None:
     causes: list[Cause] = []
     if old is None and (problem := name_problem(kind.group, kind.plural, new["metadata"]["name"])):
         causes.append(Cause("metadata.name", f'Invalid value: "{new["metadata"]["name"]}": {problem}'))
+    causes += check_metadata(kind.group, kind.plural, new["metadata"])
     if not kind.crd:
+        if old is None:
+            causes += check_finalizers(new["metadata"])
+        causes += missing_fields(kind.schema, new)
         causes += validate_builtin(kind.storage_key, new, old)
         if causes:
-            raise invalid(kind, new["metadata"]["name"], causes)
+            raise invalid(kind, new["metadata"]["name"], list(dict.fromkeys(causes)))
         return
-    causes += check_metadata(new["metadata"])
-    structural = list(validate(kind.schema, new, old=old))
+    # Metadata is judged above, by its own rules.
+    structural = list(validate(kind.schema, {**new, "metadata": {}}, old=old and {**old, "metadata": {}}))
     causes += structural
-    if not structural:
+    if not any(cause.reason in _BLOCKING for cause in structural):
         causes += check_rules(kind.schema, new, old, transitions=kind.has_transitions)
     elif kind.has_rules:
         causes.append(_UNCHECKED)

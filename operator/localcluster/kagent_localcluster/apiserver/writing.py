@@ -19,10 +19,20 @@ from kagent_localcluster.apiserver.jsonvalue import copy_json, is_array, is_obje
 from kagent_localcluster.apiserver.kinds import Kind
 from kagent_localcluster.apiserver.meta import generate_name, new_uid, now
 from kagent_localcluster.apiserver.patching.managed import Manager, apply_config, read_entries, track_update
+from kagent_localcluster.apiserver.patching.typed import type_problems
 from kagent_localcluster.apiserver.refusals import conflict, invalid, modified, not_found
 from kagent_localcluster.apiserver.storage import Record, Storage
-from kagent_localcluster.apiserver.validating import check_envelope, decode_fields, judge, shape
-from kagent_localcluster.errors import AlreadyExists, BadRequest, Cause, Forbidden, NotFound
+from kagent_localcluster.apiserver.validating import check_envelope, decode, forget_status, judge, shape
+from kagent_localcluster.errors import (
+    AlreadyExists,
+    BadRequest,
+    Cause,
+    Forbidden,
+    Invalid,
+    NotFound,
+    NotTyped,
+    Undecodable,
+)
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["WriteOptions", "Writer", "Written"]
@@ -38,9 +48,11 @@ _COUNTED = frozenset({
 # Kinds that refuse an update without resourceVersion; custom resources do too.
 _CONDITIONAL = frozenset({"coordination.k8s.io/leases", CRD_KEY})
 
+# What of the metadata an apply to a subresource may name; the rest of the object is not its matter.
+_IDENTITY = frozenset({"name", "namespace", "uid", "resourceVersion"})
+
 _SERVER_METADATA = (
     "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "name", "namespace",
-    "generateName",
 )  # fmt: skip
 
 
@@ -83,7 +95,8 @@ class Writer:
         metadata = obj["metadata"]
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = generate_name(metadata["generateName"])
-        warnings = decode_fields(kind, obj, options.validation)
+        obj, warnings = decode(kind, obj, options.validation)
+        metadata = obj["metadata"]
         if not metadata.get("name"):
             message = "Required value: name or generateName is required"
             raise invalid(kind, "", [Cause("metadata.name", message, "FieldValueRequired")])
@@ -99,7 +112,7 @@ class Writer:
         else:
             metadata.pop("generation", None)
         if "status" in kind.subresources:
-            obj.pop("status", None)
+            forget_status(kind, obj)
         shape(kind, obj)
         if not kind.crd:
             prepare(kind.storage_key, obj, None)
@@ -125,7 +138,7 @@ class Writer:
         given = obj["metadata"].setdefault("name", name)
         if given != name:
             raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
-        warnings = decode_fields(kind, obj, options.validation)
+        obj, warnings = decode(kind, obj, options.validation)
         if not obj["metadata"].get("resourceVersion") and (kind.crd or kind.storage_key in _CONDITIONAL):
             message = "Invalid value: 0: must be specified for an update"
             raise invalid(kind, name, [Cause("metadata.resourceVersion", message)])
@@ -145,12 +158,15 @@ class Writer:
             NotFound, Conflict, Invalid, and whatever ``change`` raises.
         """
         old = self._load(kind, namespace, name)
-        obj = _envelope(kind, namespace, change(old))
+        obj = _envelope(kind, namespace, change(old), patched=True)
         if obj["metadata"].get("name") != name:
             raise BadRequest(
                 f"the name of the object ({obj['metadata'].get('name')}) does not match the name on the URL ({name})"
             )
-        warnings = decode_fields(kind, obj, options.validation)
+        try:
+            obj, warnings = decode(kind, obj, options.validation)
+        except Undecodable as error:
+            raise _not_patched(error) from error
         return self._change(kind, old, obj, options, warnings)
 
     def apply(
@@ -161,13 +177,15 @@ class Writer:
         Raises:
             BadRequest, NotFound (namespace, or a subresource of no object), Conflict, Invalid.
         """
-        obj = _envelope(kind, namespace, config)
+        obj = _envelope(kind, namespace, config, typed=True)
         metadata = obj["metadata"]
         if metadata.setdefault("name", name) != name:
             raise BadRequest(f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})")
         if metadata.get("managedFields"):
             raise BadRequest("metadata.managedFields must be nil")
-        warnings = decode_fields(kind, obj, options.validation)
+        if problems := type_problems(kind.schema, obj):
+            raise _not_typed(kind, obj, problems)
+        warnings: list[str] = []
         record = self._storage.get(kind.storage_key, namespace, name)
         if record is None and (options.subresource or metadata.get("uid")):
             raise not_found(kind, name)
@@ -177,13 +195,16 @@ class Writer:
         manager = Manager(options.manager, "Apply", options.subresource)
         if version := metadata.pop("resourceVersion", ""):
             _check_version(kind, name, version, live)
-        if not options.subresource and "status" in kind.subresources:
+        if options.subresource:
+            obj = {key: obj[key] for key in ("apiVersion", "kind", "metadata", options.subresource) if key in obj}
+            metadata = obj["metadata"] = {key: value for key, value in metadata.items() if key in _IDENTITY}
+        elif "status" in kind.subresources:
             obj.pop("status", None)
         config_meta = {key: value for key, value in metadata.items() if key not in ("creationTimestamp", "uid")}
         applied = apply_config(
             kind.schema, live, {**obj, "metadata": config_meta}, manager, force=force, qualified=kind.qualified
         )
-        new = copy_json(applied.obj)
+        new, _ = decode(kind, copy_json(applied.obj), "Ignore")
         if record is not None:
             new["metadata"]["managedFields"] = applied.managed
             return self._change(kind, live, new, options, warnings, managed=applied.managed)
@@ -272,8 +293,26 @@ class Writer:
         return Written(obj, created, tuple(warnings))
 
 
-def _envelope(kind: Kind, namespace: str, body: JsonObject) -> JsonObject:
-    """Return a copy with type and namespace filled in from the URL, which the body must not contradict."""
+def _not_patched(error: Undecodable) -> Invalid:
+    """Return the refusal of a patch whose outcome does not decode."""
+    cause = Cause("patch", f"Invalid value: {error.message}")
+    return Invalid(f' "" is invalid: patch: {cause.message}', causes=(cause,))
+
+
+def _not_typed(kind: Kind, obj: JsonObject, problems: list[str]) -> NotTyped:
+    metadata = obj["metadata"]
+    where = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {kind.api_version}, Kind={kind.kind}"
+    listed = problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {problem}" for problem in problems)
+    return NotTyped(f"failed to create typed patch object ({where}): {listed}")
+
+
+def _envelope(
+    kind: Kind, namespace: str, body: JsonObject, *, patched: bool = False, typed: bool = False
+) -> JsonObject:
+    """Return a copy with type and namespace filled in from the URL, which the body must not contradict.
+
+    Metadata of wrong types is refused here; a ``typed`` configuration is about to be judged as a whole.
+    """
     try:
         obj = copy_json(body)
     except TypeError as error:
@@ -293,10 +332,14 @@ def _envelope(kind: Kind, namespace: str, body: JsonObject) -> JsonObject:
         metadata = obj["metadata"] = {}
     if not is_object(metadata):
         raise BadRequest(f"{kind.kind}: metadata must be an object")
-    check_envelope(kind, metadata)
-    for field in ("labels", "annotations", "finalizers", "ownerReferences"):
-        if field in metadata and not metadata[field]:
-            del metadata[field]
+    try:
+        check_envelope(kind, metadata)
+    except Undecodable as error:
+        if patched:
+            raise _not_patched(error) from error
+        if not typed:
+            raise
+        raise _not_typed(kind, obj, type_problems(kind.schema, obj)) from error
     if not kind.namespaced:
         metadata.pop("namespace", None)
     elif metadata.get("namespace") not in (None, "", namespace):

@@ -207,7 +207,7 @@ def slim(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_messages(modules: Path, library: str) -> dict[str, Any]:
-    """Return {package: {message: [[number, JSON name or "" when inlined, Go type], ...]}} of every types.go."""
+    """Return {package: {message: [[number, JSON name ("" when inlined), Go type, omitempty], ...]}} of all types."""
     messages: dict[str, Any] = {}
     for prefix, directory in GO_PACKAGES.items():
         root = modules / f"{directory}@{library}"
@@ -243,7 +243,8 @@ def message_fields(body: str) -> Iterator[list[Any]]:
         if "protobuf" not in tag or tag.get("protobuf") == "-":
             continue
         json_name, _, flags = tag.get("json", "").partition(",")
-        yield [int(tag["protobuf"].split(",")[1]), "" if "inline" in flags else json_name, go_type]
+        omitted = "omitempty" in flags or "omitzero" in flags
+        yield [int(tag["protobuf"].split(",")[1]), "" if "inline" in flags else json_name, go_type, int(omitted)]
 
 
 def read_roles(kubernetes: Path) -> list[dict[str, Any]]:

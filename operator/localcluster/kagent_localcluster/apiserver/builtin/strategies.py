@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
 
-from kagent_localcluster.apiserver.jsonvalue import dig, is_object, object_at, objects_at
-from kagent_localcluster.apiserver.meta import now
+from kagent_localcluster.apiserver.builtin.faults import (
+    duplicate,
+    forbidden,
+    invalid,
+    label_fault,
+    one_of,
+    port_name_problem,
+    port_number,
+    required,
+)
+from kagent_localcluster.apiserver.builtin.podrules import check_pod_spec
+from kagent_localcluster.apiserver.builtin.rbacrules import check_binding, check_role
+from kagent_localcluster.apiserver.builtin.workloadrules import check_deployment, check_job, check_replica_set
+from kagent_localcluster.apiserver.jsonvalue import dig, object_at, objects_at
+from kagent_localcluster.apiserver.meta import label_problems, now
 from kagent_localcluster.apiserver.schema.crd import check_definition, default_definition, mark_accepted
-from kagent_localcluster.apiserver.selectors import selector_matches
 from kagent_localcluster.errors import Cause
 from kagent_localcluster.seams import JsonObject
 
@@ -122,8 +135,6 @@ def validate_builtin(storage_key: str, new: JsonObject, old: JsonObject | None) 
     """Yield the faults of a built-in object; ``old`` is None on create."""
     if check := _CHECKS.get(storage_key):
         yield from check(new, old)
-    if is_object(template := dig(new, "spec", "template", "spec")):
-        yield from _check_pod_spec(template, "spec.template.spec")
 
 
 def _immutable(new: JsonObject, old: JsonObject | None, *path: str) -> Iterator[Cause]:
@@ -132,45 +143,9 @@ def _immutable(new: JsonObject, old: JsonObject | None, *path: str) -> Iterator[
         yield Cause(".".join(path), f"Invalid value: {shown}: field is immutable")
 
 
-def _check_workload(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
-    selector: JsonObject = object_at(new, "spec", "selector")
-    labels: dict[str, str] = object_at(new, "spec", "template", "metadata", "labels")
-    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        yield Cause("spec.selector", "Invalid value: {}: empty selector is invalid for deployment")
-    elif not selector_matches(selector, labels):
-        shown = orjson.dumps(labels).decode()
-        yield Cause(
-            "spec.template.metadata.labels", f"Invalid value: {shown}: `selector` does not match template `labels`"
-        )
-    yield from _immutable(new, old, "spec", "selector")
-    if (dig(new, "spec", "replicas") or 0) < 0:
-        yield Cause(
-            "spec.replicas", f"Invalid value: {dig(new, 'spec', 'replicas')}: must be greater than or equal to 0"
-        )
-    policy = dig(new, "spec", "template", "spec", "restartPolicy")
-    if policy not in (None, "Always"):
-        yield Cause(
-            "spec.template.spec.restartPolicy", f'Unsupported value: "{policy}": supported values: "Always"',
-            "FieldValueNotSupported",
-        )  # fmt: skip
-
-
-def _check_job(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
-    policy = dig(new, "spec", "template", "spec", "restartPolicy")
-    if policy not in ("OnFailure", "Never"):
-        yield Cause(
-            "spec.template.spec.restartPolicy",
-            f'Required value: valid values: "OnFailure", "Never", not "{policy}"',
-            "FieldValueRequired",
-        )
-    yield from _immutable(new, old, "spec", "selector")
-    yield from _immutable(new, old, "spec", "completions")
-    yield from _immutable(new, old, "spec", "template")
-
-
 def _check_pod(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
     if old is None:
-        yield from _check_pod_spec(object_at(new, "spec"), "spec")
+        yield from check_pod_spec(object_at(new, "spec"), "spec")
         return
     before, after = _fixed_pod_spec(old), _fixed_pod_spec(new)
     if before != after:
@@ -193,67 +168,62 @@ def _fixed_pod_spec(pod: JsonObject) -> JsonObject:
     return spec
 
 
-def _check_pod_spec(spec: JsonObject, path: str) -> Iterator[Cause]:
-    if not spec.get("containers"):
-        yield Cause(f"{path}.containers", "Required value", "FieldValueRequired")
-    volumes = {volume.get("name") for volume in objects_at(spec, "volumes")}
-    for group in ("initContainers", "containers"):
-        seen: set[Any] = set()
-        for index, container in enumerate(spec.get(group) or ()):
-            where = f"{path}.{group}[{index}]"
-            name = container.get("name")
-            if not name:
-                yield Cause(f"{where}.name", "Required value", "FieldValueRequired")
-            elif name in seen:
-                yield Cause(f"{where}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate")
-            seen.add(name)
-            if not container.get("image"):
-                yield Cause(f"{where}.image", "Required value", "FieldValueRequired")
-            yield from _check_ports(container, where)
-            for number, mount in enumerate(objects_at(container, "volumeMounts")):
-                if mount.get("name") not in volumes:
-                    yield Cause(
-                        f"{where}.volumeMounts[{number}].name",
-                        f'Not found: "{mount.get("name")}"',
-                        "FieldValueNotFound",
-                    )
-
-
-def _check_ports(container: JsonObject, where: str) -> Iterator[Cause]:
-    for index, port in enumerate(objects_at(container, "ports")):
-        number = port.get("containerPort") or 0
-        if not 0 < number < 65_536:
-            yield Cause(
-                f"{where}.ports[{index}].containerPort",
-                f"Invalid value: {number}: must be between 1 and 65535, inclusive",
-            )
-
-
 def _check_service(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
     spec: JsonObject = new["spec"]
     kind = spec.get("type")
-    if kind not in ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"):
-        yield Cause(
-            "spec.type",
-            f'Unsupported value: "{kind}": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"',
-            "FieldValueNotSupported",
-        )
     ports: list[JsonObject] = spec.get("ports") or []
     if not ports and kind != "ExternalName" and spec.get("clusterIP") != "None":
-        yield Cause("spec.ports", "Required value", "FieldValueRequired")
-    if kind == "ExternalName" and not spec.get("externalName"):
-        yield Cause("spec.externalName", "Required value", "FieldValueRequired")
+        yield required("spec.ports")
+    names: set[str] = set()
+    seen: set[tuple[Any, Any]] = set()
     for index, port in enumerate(ports):
-        number = port.get("port") or 0
-        if not 0 < number < 65_536:
-            yield Cause(f"spec.ports[{index}].port", f"Invalid value: {number}: must be between 1 and 65535, inclusive")
-        if len(ports) > 1 and not port.get("name"):
-            yield Cause(f"spec.ports[{index}].name", "Required value", "FieldValueRequired")
+        where = f"spec.ports[{index}]"
+        yield from _check_service_port(port, where, names, several=len(ports) > 1)
+        if (place := (port.get("protocol"), port.get("port"))) in seen:
+            yield duplicate(where, port)
+        seen.add(place)
+        if port.get("nodePort") and kind == "ClusterIP":
+            yield forbidden(f"{where}.nodePort", "may not be used when `type` is 'ClusterIP'")
+    yield from label_problems(object_at(spec, "selector"), "spec.selector")
+    yield from one_of("spec.sessionAffinity", spec.get("sessionAffinity"), ("ClientIP", "None"))
+    yield from one_of("spec.type", kind, ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort"))
+    if kind == "ExternalName" and not spec.get("externalName"):
+        yield required("spec.externalName")
+    address = spec.get("clusterIP")
+    if address and address != "None" and not _is_address(address):
+        yield invalid("spec.clusterIPs[0]", address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+    if spec.get("externalTrafficPolicy") and kind not in ("NodePort", "LoadBalancer"):
+        text = "may only be set for externally-accessible services"
+        yield invalid("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], text)
     if old is not None and dig(old, "spec", "clusterIP") and kind == dig(old, "spec", "type"):
-        before = dig(old, "spec", "clusterIP")
-        if spec.get("clusterIP") != before:
-            shown = orjson.dumps([spec.get("clusterIP")]).decode()
-            yield Cause("spec.clusterIPs[0]", f"Invalid value: {shown}: may not change once set")
+        if address != dig(old, "spec", "clusterIP"):
+            yield invalid("spec.clusterIPs[0]", [address], "may not change once set")
+
+
+def _check_service_port(port: JsonObject, where: str, names: set[str], *, several: bool) -> Iterator[Cause]:
+    if name := port.get("name"):
+        yield from label_fault(f"{where}.name", name)
+        if name in names:
+            yield duplicate(f"{where}.name", name)
+        names.add(name)
+    elif several:
+        yield required(f"{where}.name")
+    yield from port_number(f"{where}.port", port.get("port"))
+    yield from one_of(f"{where}.protocol", port.get("protocol"), ("SCTP", "TCP", "UDP"))
+    target = port.get("targetPort")
+    if isinstance(target, str):
+        if problem := port_name_problem(target):
+            yield invalid(f"{where}.targetPort", target, problem)
+    else:
+        yield from port_number(f"{where}.targetPort", target)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_data(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
@@ -290,20 +260,6 @@ def _not_base64(value: str) -> bool:
     return False
 
 
-def _check_binding(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
-    if old is not None and new.get("roleRef") != old.get("roleRef"):
-        shown = orjson.dumps(new.get("roleRef")).decode()
-        yield Cause("roleRef", f"Invalid value: {shown}: cannot change roleRef")
-    kind = dig(new, "roleRef", "kind")
-    if kind not in ("Role", "ClusterRole") or (kind == "Role" and new["kind"] == "ClusterRoleBinding"):
-        yield Cause(
-            "roleRef.kind", f'Unsupported value: "{kind}": supported values: "ClusterRole"', "FieldValueNotSupported"
-        )
-    for index, subject in enumerate(objects_at(new, "subjects")):
-        if subject.get("kind") == "ServiceAccount" and not subject.get("namespace"):
-            yield Cause(f"subjects[{index}].namespace", "Required value", "FieldValueRequired")
-
-
 def _check_definition(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
     yield from check_definition(new)
     yield from _immutable(new, old, "spec", "scope")
@@ -314,10 +270,12 @@ _CHECKS: dict[str, Callable[[JsonObject, JsonObject | None], Iterator[Cause]]] =
     "/services": _check_service,
     "/secrets": _check_data,
     "/configmaps": _check_data,
-    "apps/deployments": _check_workload,
-    "apps/replicasets": _check_workload,
-    "batch/jobs": _check_job,
-    "rbac.authorization.k8s.io/rolebindings": _check_binding,
-    "rbac.authorization.k8s.io/clusterrolebindings": _check_binding,
+    "apps/deployments": check_deployment,
+    "apps/replicasets": check_replica_set,
+    "batch/jobs": check_job,
+    "rbac.authorization.k8s.io/roles": check_role,
+    "rbac.authorization.k8s.io/clusterroles": check_role,
+    "rbac.authorization.k8s.io/rolebindings": check_binding,
+    "rbac.authorization.k8s.io/clusterrolebindings": check_binding,
     "apiextensions.k8s.io/customresourcedefinitions": _check_definition,
 }

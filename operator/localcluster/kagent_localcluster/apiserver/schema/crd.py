@@ -19,8 +19,8 @@ __all__ = ["check_definition", "default_definition", "kinds_of", "mark_accepted"
 
 def default_definition(crd: JsonObject) -> None:
     """Set what apiextensions sets on a definition."""
-    spec = crd["spec"]
-    names = spec["names"]
+    spec = crd.setdefault("spec", {})
+    names = spec.setdefault("names", {})
     names.setdefault("listKind", f"{names.get('kind', '')}List")
     names.setdefault("singular", str(names.get("kind", "")).lower())
     spec.setdefault("conversion", {"strategy": "None"})

@@ -14,6 +14,9 @@ from kagent_localcluster.apiserver.schema.node import EMPTY, Node
 __all__ = ["drop_nulls", "prune", "set_defaults"]
 
 
+_NOTHING = Node({"type": "object"})
+
+
 def drop_nulls(node: Node, value: Any) -> None:
     """Drop null fields that are not nullable, map values too, so that a default can take their place."""
     if is_object(value):
@@ -64,6 +67,7 @@ def _prune(node: Node, value: Any, path: str, unknown: list[str]) -> None:
                 unknown.append(where)
                 del value[key]
     elif is_array(value):
-        items = node.items
+        # A list where the schema has none declares nothing about its items.
+        items = _NOTHING if node.type and not node.preserve and "items" not in node.raw else node.items
         for index, item in enumerate(value):
             _prune(items, item, f"{path}[{index}]", unknown)

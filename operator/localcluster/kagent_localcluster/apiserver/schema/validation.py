@@ -18,7 +18,7 @@ from kagent_localcluster.apiserver.schema.formats import format_problem
 from kagent_localcluster.apiserver.schema.node import Node
 from kagent_localcluster.errors import Cause
 
-__all__ = ["counterpart", "type_name", "validate"]
+__all__ = ["counterpart", "missing_fields", "type_name", "validate"]
 
 
 def type_name(value: Any) -> str:
@@ -79,6 +79,24 @@ def validate(node: Node, value: Any, path: str = "", old: Any = None) -> Iterato
         yield from _array(node, value, path, old)
 
 
+# Metadata has its own rules, and a status is what controllers make of it.
+_NOT_HERE = frozenset({"metadata", "status"})
+
+
+def missing_fields(node: Node, value: Any, path: str = "") -> Iterator[Cause]:
+    """Yield the required fields of a built-in object that are empty; numbers are judged by their ranges."""
+    if is_object(value):
+        for key in node.raw.get("required", ()):
+            if value.get(key) in (None, "", []):
+                yield Cause(f"{path}.{key}" if path else key, "Required value", "FieldValueRequired")
+        for key, item in value.items():
+            if isinstance(item, (dict, list)) and key not in _NOT_HERE and (child := node.child(key)):
+                yield from missing_fields(child, item, f"{path}.{key}" if path else key)
+    elif is_array(value):
+        for index, item in enumerate(value):
+            yield from missing_fields(node.items, item, f"{path}[{index}]")
+
+
 def _is_type(kind: str, value: Any) -> bool:
     match kind:
         case "object":
@@ -118,7 +136,8 @@ def _bounds(raw: dict[str, Any], value: Any, path: str, where: str) -> Iterator[
         if "pattern" in raw and not _pattern(raw["pattern"]).search(value):
             yield Cause(where, f"Invalid value: \"{value}\": {path} in body should match '{raw['pattern']}'")
         if "format" in raw and format_problem(raw["format"], value):
-            yield Cause(where, f'Invalid value: "{value}": {path} in body must be of type {raw["format"]}: "{value}"')
+            text = f'Invalid value: "{value}": {path} in body must be of type {raw["format"]}: "{value}"'
+            yield Cause(where, text, "FieldValueTypeInvalid")
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         low, high = raw.get("minimum"), raw.get("maximum")
         if low is not None and (value < low or (raw.get("exclusiveMinimum") and value == low)):
