@@ -9,6 +9,7 @@ from __future__ import annotations
 from kagent_api.errors import InvalidSpec, KagentError
 from kagent_api.kube import Forbidden, Invalid
 from kagent_api.kube.resources import AGENTS
+from kagent_operator.reconcile.adoption import Engine, engine_of
 from kagent_operator.reconcile.cache import CannotRead, View
 from kagent_operator.reconcile.context import Context
 from kagent_operator.reconcile.drift import APPLIED_AT, drifted_tools
@@ -23,7 +24,6 @@ from kagent_operator.translate.agent import Translation, model_config_name, tran
 from kagent_operator.translate.deployment import deployment_block
 from kagent_operator.translate.fields import JsonObject, flag, mapping, rows, section, string_map, text
 from kagent_operator.translate.references import check_cross_namespace
-from kagent_operator.translate.settings import profile_of
 from kagent_operator.translate.tools import tool_servers
 
 __all__ = ["AgentReconciler"]
@@ -42,10 +42,12 @@ class AgentReconciler:
         draft = StatusDraft(agent, self._context.now)
         failure: KagentError | None = None
         try:
-            translation = self._translate(agent, view)
             live = view.get("Deployment", key.namespace, key.name)
+            engine = engine_of(agent, live, self._context.settings)
+            translation = self._translate(agent, view, engine)
             await self._context.revisions.record(agent, live)
             _mark_generation(translation.objects, live, draft.generation, timestamp(self._context.now()))
+            engine.mark(translation.objects)
             objects = _without_own_account(agent, translation.objects, view)
             await self._context.writer.ensure(agent, objects, view)
             await self._context.writer.prune(agent, {key_of(obj) for obj in translation.objects})
@@ -55,16 +57,16 @@ class AgentReconciler:
             draft.condition("Accepted", "False", "ReconcileFailed", _own_words(error, key))
         self._references(agent, view, draft)
         self._tools(agent, view, draft)
-        self._unsupported(agent, draft)
+        self._unsupported(agent, view, draft)
         self._ready(key, view, draft, failure)
         await self._context.status.write(AGENTS, agent, draft)
         if isinstance(failure, Invalid | Forbidden | CannotRead):
             # Nothing we watch tells when these pass: rights were granted, a webhook was mended.
             raise failure
 
-    def _translate(self, agent: JsonObject, view: View) -> Translation:
+    def _translate(self, agent: JsonObject, view: View, engine: Engine) -> Translation:
         check_cross_namespace(agent, view, self._context.namespaces)
-        return translate_agent(agent, WithCurrentHashes(view), self._context.settings)
+        return translate_agent(agent, WithCurrentHashes(view), engine.settings, profile=engine.profile)
 
     def _references(self, agent: JsonObject, view: View, draft: StatusDraft) -> None:
         problems: list[str] = []
@@ -98,10 +100,12 @@ class AgentReconciler:
         else:
             draft.without("ToolsDrifted")
 
-    def _unsupported(self, agent: JsonObject, draft: StatusDraft) -> None:
+    def _unsupported(self, agent: JsonObject, view: View, draft: StatusDraft) -> None:
         declarative = mapping(agent, "spec", "declarative")
         ignored: list[str] = []
-        if profile_of(agent, self._context.settings) == "upstream" and text(declarative, "runtime") == "go":
+        live = view.get("Deployment", text(agent, "metadata", "namespace"), text(agent, "metadata", "name"))
+        profile = engine_of(agent, live, self._context.settings).profile
+        if profile == "upstream" and text(declarative, "runtime") == "go":
             if flag(declarative, "executeCodeBlocks"):
                 ignored.append("executeCodeBlocks")
             if section(declarative, "context", "compaction") is not None:

@@ -6,6 +6,7 @@ from kagent_api.conditions import get_condition
 from kagent_api.errors import InvalidSpec
 from kagent_api.kube import Invalid
 from kagent_api.kube.resources import MCPSERVERS
+from kagent_operator.reconcile.adoption import engine_of
 from kagent_operator.reconcile.cache import View
 from kagent_operator.reconcile.context import Context
 from kagent_operator.reconcile.discovery import Target
@@ -16,7 +17,7 @@ from kagent_operator.reconcile.status import StatusDraft
 from kagent_operator.translate import durations
 from kagent_operator.translate.fields import JsonObject, string_map, text
 from kagent_operator.translate.mcpserver import mcp_server_url, translate_mcpserver
-from kagent_operator.translate.settings import profile_of
+from kagent_operator.translate.settings import Profile
 
 __all__ = ["McpServerReconciler"]
 
@@ -35,8 +36,9 @@ class McpServerReconciler:
             self._context.discoveries.forget(key)
             return
         draft = StatusDraft(server, self._context.now)
+        engine = engine_of(server, view.get("Deployment", key.namespace, key.name), self._context.settings)
         try:
-            objects = translate_mcpserver(server, view, self._context.settings)
+            objects = translate_mcpserver(server, view, engine.settings, profile=engine.profile)
         except InvalidSpec as error:
             message = str(type(error)(error.message, field=error.field, remedy=error.remedy))
             draft.condition("Accepted", "False", "InvalidConfig", message)
@@ -48,6 +50,7 @@ class McpServerReconciler:
         draft.condition("Accepted", "True", "Accepted", "MCPServer configuration is valid")
         draft.condition("ResolvedRefs", "True", "ResolvedRefs", "All references resolved")
         inventory = inventory_key("MCPServer", key.namespace, key.name)
+        engine.mark(objects)
         try:
             await self._context.writer.ensure(server, objects, view)
             await self._context.writer.prune(server, {inventory, *map(key_of, objects)})
@@ -62,19 +65,18 @@ class McpServerReconciler:
         ready = rollout.status == "True"
         reason = "Available" if ready else "NotAvailable" if deployment is not None else "PodsNotReady"
         draft.condition("Ready", rollout.status, reason, rollout.message)
-        await self._tools(server, key, view, draft, deployment if ready else None)
+        target = self._target(server, deployment, engine.profile) if ready and deployment is not None else None
+        await self._tools(server, key, view, draft, target)
         await self._context.status.write(MCPSERVERS, server, draft)
 
-    async def _tools(
-        self, server: JsonObject, key: Key, view: View, draft: StatusDraft, deployment: JsonObject | None
-    ) -> None:
+    async def _tools(self, server: JsonObject, key: Key, view: View, draft: StatusDraft, target: Target | None) -> None:
         labels = string_map(server, "metadata", "labels")
-        if deployment is None or labels.get(_DISCOVERY_LABEL) == "disabled":
+        if target is None or labels.get(_DISCOVERY_LABEL) == "disabled":
             # Not ready: what is known of its tools stays known, but nobody is asked.
             self._context.discoveries.forget(key)
             draft.without("ToolsDiscovered")
             return
-        outcome = self._context.discoveries.request(key, self._target(server, deployment))
+        outcome = self._context.discoveries.request(key, target)
         if outcome is None:
             # What it said before, to us or to the operator that ran before us, stands until it has answered.
             if get_condition(draft.conditions, "ToolsDiscovered") is None:
@@ -88,7 +90,7 @@ class McpServerReconciler:
             count = len(outcome.tools)
             draft.condition("ToolsDiscovered", "True", "ToolsDiscovered", f"{count} tool{'s' if count != 1 else ''}")
 
-    def _target(self, server: JsonObject, deployment: JsonObject) -> Target:
+    def _target(self, server: JsonObject, deployment: JsonObject, profile: Profile) -> Target:
         timeout = 30.0
         if duration := text(server, "spec", "timeout"):
             try:
@@ -98,5 +100,4 @@ class McpServerReconciler:
                 timeout = 30.0
         # A new template means new Pods, whose tools may be others.
         template = text(deployment, "metadata", "annotations", "kagent-tui.dev/applied")
-        profile = profile_of(server, self._context.settings)
         return Target(url=mcp_server_url(server, profile), timeout=max(timeout, 0.1), generation=template)

@@ -13,7 +13,10 @@ __all__ = ["tool_problems"]
 def tool_problems(agent: JsonObject, view: View) -> list[str]:
     """Return one line per tool that does not answer, naming its server and the reason."""
     problems: list[str] = []
+    own = ("Agent", text(agent, "metadata", "namespace"), text(agent, "metadata", "name"))
     for kind, namespace, name, tool in tool_servers(agent):
+        if (kind, namespace, name) == own:
+            continue  # refused in Accepted; what is said of it here would follow its own status around
         where = name if namespace == text(agent, "metadata", "namespace") else f"{namespace}/{name}"
         label = f"{kind} '{where}'"
         server = view.get(kind, namespace, name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kagent_api.errors import InvalidSpec, ObjectRef
 from kagent_operator.translate.card import translate_card
 from kagent_operator.translate.config_hash import config_hash
-from kagent_operator.translate.deployment import Workload, build_objects
+from kagent_operator.translate.deployment import Workload, build_objects, deployment_block, extra_containers
 from kagent_operator.translate.fields import (
     JsonObject,
     flag,
@@ -23,10 +23,10 @@ from kagent_operator.translate.go_json import compact, indented
 from kagent_operator.translate.goform import with_zero_values
 from kagent_operator.translate.headers import HeaderWriter
 from kagent_operator.translate.model import ModelPart, PodPart, embedding, find_model_config, translate_model
-from kagent_operator.translate.prompt import system_message
+from kagent_operator.translate.prompt import check_prompt, system_message
 from kagent_operator.translate.settings import Profile, Settings, profile_of
 from kagent_operator.translate.skills import translate_skills
-from kagent_operator.translate.tools import translate_tools
+from kagent_operator.translate.tools import check_tools, translate_tools
 from kagent_operator.translate.world import World
 
 __all__ = ["Translation", "model_config_name", "translate_agent"]
@@ -68,6 +68,8 @@ def translate_agent(
     ref = ObjectRef("Agent", namespace_of(agent), name_of(agent))
     kind = text(agent, "spec", "type") or "Declarative"
     headers = HeaderWriter(world, profile)
+    # What is wrong with the agent itself is said before what is missing around it.
+    extra_containers(agent, deployment_block(agent))
     skills = translate_skills(agent)
     if kind == "BYO":
         if section(agent, "spec", "byo", "deployment") is None:
@@ -77,6 +79,8 @@ def translate_agent(
     elif kind == "Declarative":
         if section(agent, "spec", "declarative") is None:
             raise InvalidSpec("declarative must be specified if type is Declarative", ref=ref, field="spec.declarative")
+        check_prompt(agent)
+        check_tools(agent)
         engine = _declarative(agent, world, settings, headers, profile)
     else:
         raise InvalidSpec(f"unknown type {kind!r}", ref=ref, field="spec.type", remedy="use Declarative or BYO")

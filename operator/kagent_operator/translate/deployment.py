@@ -30,7 +30,7 @@ from kagent_operator.translate.model import PodPart
 from kagent_operator.translate.settings import HEADERS_DIRECTORY, Profile, Settings
 from kagent_operator.translate.skills import CONFIG_MAP_SUFFIX, SKILLS_FOLDER, SkillPart
 
-__all__ = ["Workload", "build_objects", "deployment_block"]
+__all__ = ["Workload", "build_objects", "deployment_block", "extra_containers"]
 
 CONTAINER: Final = "kagent"
 _CARD_PATH: Final = "/.well-known/agent-card.json"
@@ -188,7 +188,7 @@ def _pod(work: Workload, settings: Settings, block: JsonObject, account: str) ->
         pod["securityContext"] = security
     if work.skills is not None:
         pod["initContainers"] = [_skills_container(work, settings, block)]
-    extra = _extra_containers(work.agent, block)
+    extra = extra_containers(work.agent, block)
     pod["containers"] = [_container(work, settings, block), *extra]
     pod["volumes"] = _volumes(work, block)
     for key in ("tolerations", "affinity"):
@@ -207,7 +207,8 @@ def _pull_secrets(work: Workload, settings: Settings, block: JsonObject) -> list
     return secrets
 
 
-def _extra_containers(agent: JsonObject, block: JsonObject) -> list[JsonObject]:
+def extra_containers(agent: JsonObject, block: JsonObject) -> list[JsonObject]:
+    """Return the author's own containers. Raises InvalidSpec for a name that is taken."""
     containers = copy.deepcopy(rows(block, "extraContainers"))
     ref = ObjectRef("Agent", namespace_of(agent), name_of(agent))
     seen: set[str] = set()

@@ -25,7 +25,7 @@ from kagent_operator.translate.fields import (
 from kagent_operator.translate.gotemplate import TemplateError, Value, render
 from kagent_operator.translate.world import World
 
-__all__ = ["system_message", "value_from"]
+__all__ = ["check_prompt", "system_message", "value_from"]
 
 
 def value_from(world: World, namespace: str, source: JsonObject, *, owner: ObjectRef, field: str) -> str:
@@ -64,6 +64,7 @@ def system_message(agent: JsonObject, world: World, *, tool_names: Sequence[str]
 
     Raises InvalidSpec when there is none or its template is wrong, MissingReference for sources not there.
     """
+    check_prompt(agent)
     ref = ObjectRef("Agent", namespace_of(agent), name_of(agent))
     declarative = mapping(agent, "spec", "declarative")
     message = _source(declarative, world, ref)
@@ -92,18 +93,22 @@ def system_message(agent: JsonObject, world: World, *, tool_names: Sequence[str]
         raise InvalidSpec(str(error), ref=ref, field="spec.declarative.systemMessage") from error
 
 
+def check_prompt(agent: JsonObject) -> None:
+    """Raise InvalidSpec when a declarative agent has no instruction at all."""
+    declarative = mapping(agent, "spec", "declarative")
+    if section(declarative, "systemMessageFrom") is None and not text(declarative, "systemMessage"):
+        raise InvalidSpec(
+            "at least one system message source (systemMessage or systemMessageFrom) must be specified",
+            ref=ObjectRef("Agent", namespace_of(agent), name_of(agent)),
+            field="spec.declarative",
+        )
+
+
 def _source(declarative: JsonObject, world: World, ref: ObjectRef) -> str:
     source = section(declarative, "systemMessageFrom")
     if source is not None:
         return value_from(world, ref.namespace, source, owner=ref, field="spec.declarative.systemMessageFrom")
-    message = text(declarative, "systemMessage")
-    if not message:
-        raise InvalidSpec(
-            "at least one system message source (systemMessage or systemMessageFrom) must be specified",
-            ref=ref,
-            field="spec.declarative",
-        )
-    return message
+    return text(declarative, "systemMessage")
 
 
 def _library(sources: list[JsonObject], world: World, ref: ObjectRef) -> dict[str, str]:

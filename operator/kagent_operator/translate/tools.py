@@ -32,7 +32,7 @@ from kagent_operator.translate.proxy import is_internal, plain_egress, through_p
 from kagent_operator.translate.settings import Settings
 from kagent_operator.translate.world import World
 
-__all__ = ["ToolPart", "mcp_server_path", "mcp_server_port", "tool_servers", "translate_tools"]
+__all__ = ["ToolPart", "check_tools", "mcp_server_path", "mcp_server_port", "tool_servers", "translate_tools"]
 
 _MAX_DEPTH = 10  # upstream's limit of agents calling agents
 _DEFAULT_MCP_TIMEOUT = "30s"
@@ -83,11 +83,24 @@ def tool_servers(agent: JsonObject) -> list[tuple[str, str, str, JsonObject]]:
     return found
 
 
+def check_tools(agent: JsonObject) -> None:
+    """Raise InvalidSpec when an agent is its own tool."""
+    own = ("Agent", namespace_of(agent), name_of(agent))
+    for index, tool in enumerate(rows(agent, "spec", "declarative", "tools")):
+        target = section(tool, "agent")
+        if target is None or text(target, "kind") not in {"", "Agent"}:
+            continue
+        if ("Agent", text(target, "namespace") or namespace_of(agent), text(target, "name")) == own:
+            place = f"spec.declarative.tools[{index}]"
+            raise InvalidSpec("agent tool cannot be used to reference itself", ref=ObjectRef(*own), field=place)
+
+
 def translate_tools(agent: JsonObject, world: World, settings: Settings, headers: HeaderWriter) -> ToolPart:
     """Translate every tool of a declarative agent.
 
     Raises InvalidSpec for tools that cannot be used as written, MissingReference for targets not there.
     """
+    check_tools(agent)
     return _Tools(agent, world, settings, headers).translate()
 
 
@@ -207,8 +220,6 @@ class _Tools:
     def _check_cycle(self, agent: JsonObject, path: list[tuple[str, str]], place: str) -> None:
         key = _key(agent)
         shown = " -> ".join(f"{namespace}/{name}" for namespace, name in [*path, key])
-        if key == path[-1] and len(path) == 1:
-            raise InvalidSpec("agent tool cannot be used to reference itself", ref=self._ref, field=place)
         if key in path:
             raise InvalidSpec(f"agents call each other in a circle: {shown}", ref=self._ref, field=place)
         if len(path) > _MAX_DEPTH:

@@ -373,6 +373,40 @@ async def test_upstreams_objects_are_taken_over_without_a_rollout(world: Any) ->
         assert world.cluster.get("Deployment", "helper")["metadata"]["generation"] == 1
 
 
+async def test_a_taken_over_agent_keeps_its_engine_and_image_until_it_is_annotated(world: Any) -> None:
+    for obj in (key_secret(), model(), agent()):
+        await world.cluster.put(obj)
+    async with world.running(Settings(profile="upstream", image_registry="mirror.corp/hub", image_tag="0.10.1")):
+        await world.until(lambda: world.cluster.has("Service", "helper"))
+        await world.settle()
+    for kind in ("Secret", "ServiceAccount", "Deployment", "Service"):
+        made = world.cluster.get(kind, "helper")
+        del made["metadata"]["annotations"]["kagent-tui.dev/applied"]  # as upstream's controller left them
+        await world.cluster.put(made)
+
+    def image() -> str:
+        return world.cluster.get("Deployment", "helper")["spec"]["template"]["spec"]["containers"][0]["image"]
+
+    taken_over = "mirror.corp/hub/kagent-dev/kagent/golang-adk:0.10.1"
+    for _ in range(2):  # the operator that takes over, and its successor
+        async with world.running():
+            await world.settle()
+            assert world.cluster.get("Deployment", "helper")["metadata"]["generation"] == 1
+            assert image() == taken_over
+    async with world.running():
+        await world.cluster.put(agent(systemMessage="More."))
+        await world.until(lambda: config(world)["instruction"] == "More.")
+        await world.settle()
+        assert image() == taken_over
+        await world.cluster.put(agent(metadata={"annotations": {"kagent-tui.dev/engine": "kagent-tui"}}))
+        await world.until(lambda: image() == Settings().engine_image)
+        await world.settle()
+    async with world.running():
+        world.cluster.writes.clear()
+        await world.settle()
+        assert world.cluster.writes == []
+
+
 async def test_a_deleted_agent_is_forgotten(world: Any) -> None:
     for obj in (key_secret(), model(), agent()):
         await world.cluster.put(obj)
