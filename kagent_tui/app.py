@@ -220,6 +220,7 @@ class KagentApp(Host):
             chosen = () if names == "all" else tuple(one for one in names.replace(",", " ").split() if one)
             self.open(self.workspace.options.with_namespaces(chosen))
         else:
+            self.keyboard.hold()
             self._pick_namespaces()
 
     @work(exclusive=True, group="pick")
@@ -236,6 +237,7 @@ class KagentApp(Host):
 
     def action_ctx(self, name: str = "") -> None:
         if not name:
+            self.keyboard.hold()
             self._pick_context()
         elif name in self.workspace.context_names():
             self.open(self.workspace.options.with_context(name))
@@ -249,6 +251,7 @@ class KagentApp(Host):
             found = await asyncio.to_thread(contexts, self.workspace.options)
         except KagentError as error:
             self._say(str(error), Tone.BAD)
+            self.keyboard.go_on()
             return
         items = [Item(one.name, one.name, f"{one.cluster} as {one.user}, {one.namespace}") for one in found]
         chosen = await self.push_screen_wait(PickScreen("Contexts", items, current=self.workspace.context))
@@ -321,6 +324,7 @@ class KagentApp(Host):
         self._walk(road)
 
     def _walk(self, road: Coroutine[Any, Any, None]) -> None:
+        self.keyboard.hold()
         self.run_worker(self._guard(road), group="object", exclusive=True)
 
     async def _guard(self, road: Coroutine[Any, Any, None]) -> None:
@@ -332,6 +336,9 @@ class KagentApp(Host):
         except Exception as error:
             _log.exception("an action failed")
             self._say(f"this failed inside kagent-tui: {error}; details are in {log_file()}", Tone.BAD)
+        finally:
+            # In turn behind the focus that the last step asked for.
+            self.call_later(self.keyboard.go_on)
 
     async def _chat(self, cluster: Cluster, ref: ObjectRef, *, beside: bool = False) -> None:
         # Imported at the first chat: a dashboard that only looks does not pay for it.

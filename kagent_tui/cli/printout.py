@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from kagent_api.errors import ObjectRef
-from kagent_tui.cluster.kinds import AGENT, MCP_SERVER, MODEL_CONFIG, REMOTE_MCP_SERVER, SECRET, JsonObject, ref_of
+from kagent_tui.cluster.kinds import AGENT, MCP_SERVER, MODEL_CONFIG, REMOTE_MCP_SERVER, JsonObject, ref_of
 from kagent_tui.cluster.references import items, mapping, text
 from kagent_tui.render.age import age
 from kagent_tui.render.row import World
@@ -16,7 +16,6 @@ from kagent_tui.safety import cell_width, clean
 
 __all__ = ["FORMATS", "Objects", "print_lines", "print_objects"]
 
-_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 FORMATS = ("table", "yaml", "json")
 _VIEW_OF = {AGENT: "agents", MODEL_CONFIG: "models", REMOTE_MCP_SERVER: "mcp", MCP_SERVER: "mcp"}
 
@@ -70,9 +69,6 @@ def print_lines(lines: Sequence[str]) -> None:
 
 def _without_bookkeeping(obj: JsonObject) -> JsonObject:
     meta = {key: value for key, value in mapping(obj.get("metadata")).items() if key != "managedFields"}
-    if obj.get("kind") == SECRET and "annotations" in meta:
-        # kubectl apply writes the whole object, values included, into this annotation.
-        meta["annotations"] = {key: value for key, value in mapping(meta["annotations"]).items() if key != _APPLIED}
     return {**obj, "metadata": meta}
 
 

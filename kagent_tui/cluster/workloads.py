@@ -26,13 +26,14 @@ LOG_LINES = 12
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """One Pod in words; raw texts. ``well`` when every container is ready."""
+    """One Pod in words; raw texts. ``well``: every container is ready; ``failed``: one cannot start or ended."""
 
     ref: ObjectRef
     well: bool
     reason: str
     message: str = ""
     restarts: int = 0
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +127,12 @@ def pod_state(pod: JsonObject) -> PodState:
         if waiting and text(waiting.get("reason")) not in ("", "PodInitializing"):
             last = mapping(mapping(one.get("lastState")).get("terminated"))
             message = text(waiting.get("message")) or text(last.get("message"))
-            return PodState(ref, False, text(waiting.get("reason")), message, restarts)
+            reason = text(waiting.get("reason"))
+            return PodState(ref, False, reason, message, restarts, reason != "ContainerCreating")
         if ended and ended.get("exitCode") not in (0, None):
             reason = text(ended.get("reason")) or "Error"
             return PodState(
-                ref, False, f"{reason} (exit code {ended['exitCode']})", text(ended.get("message")), restarts
+                ref, False, f"{reason} (exit code {ended['exitCode']})", text(ended.get("message")), restarts, True
             )
     phase = text(status.get("phase")) or "Unknown"
     ready = any(
@@ -142,4 +144,7 @@ def pod_state(pod: JsonObject) -> PodState:
     failing = [mapping(one) for one in items(status.get("conditions")) if text(mapping(one).get("status")) == "False"]
     unscheduled: JsonObject = failing[0] if failing else {}
     reason = text(unscheduled.get("reason")) if phase == "Pending" else "not ready yet"
-    return PodState(ref, False, f"{phase}: {reason}" if reason else phase, text(unscheduled.get("message")), restarts)
+    words = f"{phase}: {reason}" if reason else phase
+    return PodState(
+        ref, False, words, text(unscheduled.get("message")), restarts, phase == "Failed" or reason == "Unschedulable"
+    )

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from kagent_api.errors import KagentError
 from kagent_tui.cluster.cluster import Cluster
 from kagent_tui.cluster.contexts import Options, contexts
 from kagent_tui.cluster.link import Link
 
-__all__ = ["Workspace"]
+__all__ = ["Tally", "Workspace"]
+
+
+class Tally(NamedTuple):
+    """How many rows each view has, and how many rows are in trouble."""
+
+    counts: tuple[tuple[str, int], ...] = ()
+    trouble: int = 0
 
 
 class Workspace:
@@ -22,6 +30,8 @@ class Workspace:
         self.banner = banner
         self.cluster: Cluster | None = None
         self.failure: KagentError | None = None
+        # Who keeps the tables counts them: counting 10,000 objects at every change would be felt at every key.
+        self.tally: Callable[[], Tally] = Tally
         self._listeners: list[Callable[[], None]] = []
 
     @property

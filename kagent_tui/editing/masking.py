@@ -17,6 +17,8 @@ from kagent_tui.cluster.references import mapping
 __all__ = ["is_secret", "masked", "unmasked"]
 
 _FIELDS: Final = ("data", "stringData")
+# kubectl apply keeps the whole object there, values and all.
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _PLACEHOLDER: Final = re.compile(r"<hidden value of ([^<>]+)>")
 
 
@@ -26,17 +28,36 @@ def is_secret(obj: JsonObject) -> bool:
 
 
 def masked(obj: JsonObject) -> JsonObject:
-    """Return a Secret with a placeholder for every value; anything else as it is."""
+    """Return a Secret with a placeholder for every value and without kubectl's copy of it; anything else as it is."""
     if not is_secret(obj):
         return obj
     return {
         **obj,
+        **_without_copy(obj),
         **{
             field: {key: _placeholder(key) if value else value for key, value in mapping(obj.get(field)).items()}
             for field in _FIELDS
             if field in obj
         },
     }
+
+
+def _without_copy(obj: JsonObject) -> JsonObject:
+    meta = mapping(obj.get("metadata"))
+    if _LAST_APPLIED not in mapping(meta.get("annotations")):
+        return {}
+    kept = {key: value for key, value in mapping(meta["annotations"]).items() if key != _LAST_APPLIED}
+    bare = {key: value for key, value in meta.items() if key != "annotations"}
+    return {"metadata": {**bare, **({"annotations": kept} if kept else {})}}
+
+
+def _with_copy(obj: JsonObject, original: JsonObject) -> JsonObject:
+    """Return the metadata with kubectl's copy as it was: leaving it out of a text must not delete it."""
+    copy = mapping(mapping(original.get("metadata")).get("annotations")).get(_LAST_APPLIED)
+    if copy is None:
+        return {}
+    meta = mapping(obj.get("metadata"))
+    return {"metadata": {**meta, "annotations": {_LAST_APPLIED: copy, **mapping(meta.get("annotations"))}}}
 
 
 def unmasked(obj: JsonObject, original: JsonObject | None) -> JsonObject:
@@ -48,7 +69,7 @@ def unmasked(obj: JsonObject, original: JsonObject | None) -> JsonObject:
     if not is_secret(obj):
         return obj
     known = mapping((original or {}).get("data"))
-    result = dict(obj)
+    result = {**obj, **_with_copy(obj, original or {})}
     for field in _FIELDS:
         if field in obj:
             result[field] = dict(_values(mapping(obj.get(field)), known, field, ref_of(obj)))

@@ -8,7 +8,7 @@ from kagent_api.errors import ObjectRef
 from kagent_api.names import DEFAULT_MODEL_CONFIG
 from kagent_tui.cluster.kinds import AGENT, MODEL_CONFIG, JsonObject, ref_of
 from kagent_tui.cluster.references import mapping, text
-from kagent_tui.render.conditions import MARK_BAD, condition_cell
+from kagent_tui.render.conditions import MARK_BAD, condition_cell, ready_cell
 from kagent_tui.render.models import model_label
 from kagent_tui.render.row import Cell, Column, Row, TableSpec, World, cell
 from kagent_tui.render.servers import age_cell, labels_of
@@ -31,7 +31,7 @@ COLUMNS: Final = (
 def agent_row(obj: JsonObject, world: World, now: float) -> Row:
     """Render one agent; the world supplies its model and its tools' servers."""
     ref = ref_of(obj, AGENT)
-    ready, accepted = condition_cell(obj, "Ready"), condition_cell(obj, "Accepted")
+    ready, accepted = ready_cell(obj, now), condition_cell(obj, "Accepted")
     cells = (
         cell(ref.name),
         cell(ref.namespace, Tone.DIM),

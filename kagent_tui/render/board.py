@@ -12,6 +12,7 @@ from kagent_api.errors import ObjectRef
 from kagent_tui.cluster.kinds import CONFIGMAP, VIEWS, view_of
 from kagent_tui.cluster.query import compile_filter
 from kagent_tui.cluster.store import Changes, Store
+from kagent_tui.cluster.workspace import Tally
 from kagent_tui.render.listing import Listing
 from kagent_tui.render.row import Row
 from kagent_tui.render.tables import TABLES
@@ -53,6 +54,14 @@ class Board:
         self._store = None
         for listing in self.listings.values():
             listing.clear()
+
+    @property
+    def tally(self) -> Tally:
+        """How many rows each view has, and how many of all of them are in trouble."""
+        return Tally(
+            tuple((view, listing.total) for view, listing in self.listings.items()),
+            sum(listing.trouble for listing in self.listings.values()),
+        )
 
     def apply(self, changes: Changes) -> dict[str, Touched]:
         """Render what changed, and say by view what has to be painted."""

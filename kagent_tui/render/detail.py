@@ -12,7 +12,7 @@ from kagent_tui.cluster.kinds import AGENT, MODEL_CONFIG, SECRET, JsonObject, re
 from kagent_tui.cluster.lookups import Known
 from kagent_tui.cluster.references import Reference, mapping, references, text
 from kagent_tui.render.age import age
-from kagent_tui.render.conditions import MARK_BAD, MARK_OK, MARK_WAIT, conditions
+from kagent_tui.render.conditions import MARK_BAD, MARK_OK, MARK_WAIT, conditions, waiting_state
 from kagent_tui.render.models import model_label, model_note
 from kagent_tui.render.row import World
 from kagent_tui.render.servers import server_command
@@ -74,7 +74,7 @@ def reference_state(reference: Reference, world: World, known: Mapping[ObjectRef
         return f"{MARK_OK} works", Tone.OK
     bad = next((one for one in conditions(found) if one.tone is Tone.BAD), None)
     if bad is None:
-        return f"{MARK_WAIT} no status yet", Tone.WARN
+        return waiting_state(found), Tone.WARN
     return f"{MARK_BAD} {bad.type} {bad.status}: {bad.reason}", Tone.BAD
 
 

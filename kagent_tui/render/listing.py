@@ -26,6 +26,7 @@ class Listing:
 
     def __init__(self, *, sort: int = 0, descending: bool = False) -> None:
         self._rows: dict[ObjectRef, Row] = {}
+        self._trouble = 0
         self._order: list[_Entry] = []
         self._entries: dict[ObjectRef, _Entry] = {}
         self._matcher: Matcher | None = None
@@ -42,6 +43,11 @@ class Listing:
     def total(self) -> int:
         """How many rows there are without the filter."""
         return len(self._rows)
+
+    @property
+    def trouble(self) -> int:
+        """How many of all rows are in trouble."""
+        return self._trouble
 
     @property
     def rows(self) -> Iterable[Row]:
@@ -75,6 +81,7 @@ class Listing:
         if old == row:
             return "same"
         self._rows[row.ref] = row
+        self._trouble += row.trouble - (old.trouble if old is not None else False)
         before = self._entries.get(row.ref)
         after = self._entry(row) if self._shown(row) else None
         if before == after:
@@ -89,8 +96,10 @@ class Listing:
 
     def remove(self, ref: ObjectRef) -> Change:
         """Forget a row."""
-        if self._rows.pop(ref, None) is None:
+        gone = self._rows.pop(ref, None)
+        if gone is None:
             return "same"
+        self._trouble -= gone.trouble
         before = self._entries.pop(ref, None)
         if before is None:
             return "same"
@@ -99,11 +108,13 @@ class Listing:
 
     def clear(self) -> None:
         self._rows.clear()
+        self._trouble = 0
         self._rebuild()
 
     def fill(self, rows: Iterable[Row]) -> None:
         """Replace all rows at once."""
         self._rows = {row.ref: row for row in rows}
+        self._trouble = sum(row.trouble for row in self._rows.values())
         self._rebuild()
 
     def filter(self, matcher: Matcher | None) -> None:

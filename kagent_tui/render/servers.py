@@ -9,7 +9,7 @@ from typing import Final
 from kagent_tui.cluster.kinds import JsonObject, ref_of
 from kagent_tui.cluster.references import items, mapping, text
 from kagent_tui.render.age import age, seconds_since
-from kagent_tui.render.conditions import condition, condition_cell
+from kagent_tui.render.conditions import condition, ready_cell
 from kagent_tui.render.row import Cell, Column, Row, TableSpec, World, cell
 from kagent_tui.render.text import Tone
 from kagent_tui.render.tools import server_tools
@@ -53,7 +53,7 @@ def server_row(obj: JsonObject, world: World, now: float) -> Row:
     """Render one RemoteMCPServer or MCPServer."""
     ref = ref_of(obj)
     # RemoteMCPServers have no Ready condition upstream: Accepted says that tools could be listed.
-    ready = condition_cell(obj, "Ready" if condition(obj, "Ready") or ref.kind == "MCPServer" else "Accepted")
+    ready = ready_cell(obj, now, "Ready" if condition(obj, "Ready") or ref.kind == "MCPServer" else "Accepted")
     cells = (
         cell(ref.name),
         cell(ref.namespace, Tone.DIM),

@@ -13,7 +13,7 @@ from kagent_tui.cluster.kinds import AGENT, MCP_SERVER, SECRET, JsonObject
 from kagent_tui.cluster.lookups import Known
 from kagent_tui.cluster.references import Reference, references, text
 from kagent_tui.cluster.workloads import PodState, Workload
-from kagent_tui.render.conditions import MARK_BAD, MARK_OK, MARK_WAIT, conditions
+from kagent_tui.render.conditions import MARK_BAD, MARK_OK, MARK_WAIT, conditions, waiting_state
 from kagent_tui.render.detail import reference_state
 from kagent_tui.render.row import World
 from kagent_tui.render.text import BLANK, Line, Span, Tone, head, line, note, span
@@ -87,6 +87,10 @@ def why_lines(root: Node, facts: Facts) -> list[Line]:
         lines.append(line(Span(f"{MARK_OK} everything it needs works", Tone.OK)))
     else:
         lines.append(line(Span(f"{MARK_WAIT} nothing is broken; something is still starting", Tone.WARN)))
+        for node in nodes(root):
+            if node.tone is Tone.WARN and node.reasons:
+                lines += [line(Span("  "), span(node.label, Tone.LINK), indent=4, target=node.ref)]
+                lines += [note(reason, 4) for reason in node.reasons]
     lines += [BLANK, head("What it needs"), *_tree(root, "", "")]
     for ref, workload in facts.workloads.items():
         lines += _evidence(ref, workload)
@@ -111,6 +115,10 @@ def _node(
     else:
         state, tone = reference_state(reference, world, facts.known)
         tone = Tone.WARN if tone is Tone.DIM else tone
+    workload = facts.workloads.get(ref)
+    if tone is Tone.WARN and workload is not None and _failing(workload):
+        # Upstream's controller only counts Pods; what runs (or does not) says more.
+        state, tone = f"{MARK_BAD} {state.lstrip('✖○● ').replace('starting', 'not ready')}", Tone.BAD
     return Node(ref, label, state, tone, tuple(_reasons(ref, obj, facts)) if tone is not Tone.OK else (), below)
 
 
@@ -120,11 +128,13 @@ def _own_state(obj: JsonObject | None) -> tuple[str, Tone]:
     if works(obj):
         return f"{MARK_OK} works", Tone.OK
     bad = next((one for one in conditions(obj) if one.tone is Tone.BAD), None)
-    return (
-        (f"{MARK_BAD} {bad.type} {bad.status}: {bad.reason}", Tone.BAD)
-        if bad
-        else (f"{MARK_WAIT} no status yet", Tone.WARN)
-    )
+    if bad is not None:
+        return f"{MARK_BAD} {bad.type} {bad.status}: {bad.reason}", Tone.BAD
+    return waiting_state(obj), Tone.WARN
+
+
+def _failing(workload: Workload) -> bool:
+    return bool(workload.trouble) or any(pod.restarts or pod.failed for pod in workload.pods if not pod.well)
 
 
 def _reasons(ref: ObjectRef, obj: JsonObject | None, facts: Facts) -> Iterator[str]:

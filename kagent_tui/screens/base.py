@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from textual import getters
+from textual import events, getters
 from textual.app import App, ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 
-from kagent_tui.cluster.kinds import VIEWS
 from kagent_tui.cluster.workspace import Workspace
 from kagent_tui.commands.arguments import completers
 from kagent_tui.commands.defaults import COMMANDS
-from kagent_tui.render.conditions import conditions
 from kagent_tui.render.headline import Headline
 from kagent_tui.render.text import Tone
 from kagent_tui.safety import clean
 from kagent_tui.widgets.key_bar import KeyBar
+from kagent_tui.widgets.keyboard import Keyboard
 from kagent_tui.widgets.notice import Notice
 from kagent_tui.widgets.prompt import Prompt
 from kagent_tui.widgets.status_bar import StatusBar
@@ -29,7 +28,17 @@ Result = TypeVar("Result")
 
 
 class Host(App[int]):
-    """The application as screens know it: it ends with an exit code."""
+    """The application as screens know it: it ends with an exit code, and delivers keys in the order they were typed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keyboard = Keyboard(self, super().on_event)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self.keyboard.take(event)
+        else:
+            await super().on_event(event)
 
 
 @runtime_checkable
@@ -100,15 +109,8 @@ class BaseScreen(Screen[Result], Generic[Result]):
 
 
 def headline(workspace: Workspace) -> Headline:
-    """Count what the store holds."""
-    cluster = workspace.cluster
-    counts: list[tuple[str, int]] = []
-    trouble = 0
-    if cluster is not None:
-        for view in VIEWS.values():
-            objects = [obj for kind in view.kinds for obj in cluster.store.objects(kind).values()]
-            counts.append((view.id, len(objects)))
-            trouble += sum(any(one.tone is Tone.BAD for one in conditions(obj)) for obj in objects)
+    """Say where we are and how much there is."""
+    tally = workspace.tally()
     return Headline(
-        workspace.context, workspace.namespaces, workspace.readonly, workspace.banner, tuple(counts), trouble
+        workspace.context, workspace.namespaces, workspace.readonly, workspace.banner, tally.counts, tally.trouble
     )

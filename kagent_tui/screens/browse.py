@@ -63,6 +63,7 @@ class BrowseScreen(BaseScreen[None]):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace, trail="agents")
         self.board = Board(clock=workspace.clock)
+        workspace.tally = lambda: self.board.tally
         self.view = VIEWS["agents"]
         self._cluster: Cluster | None = None
         self._feed: DetailFeed | None = None

@@ -91,7 +91,7 @@ class EditorScreen(BaseScreen[JsonObject | None]):
     def on_mount(self) -> None:
         self.area.load(self._edit.text)
         self._first = self.text
-        draft = self._drafts.load(self._cluster.context, self._key)
+        draft = self._drafts.load(self._cluster.identity, self._key)
         if draft is not None and draft.text != self._first:
             self._offer(draft)
         elif self._external:
@@ -116,7 +116,7 @@ class EditorScreen(BaseScreen[JsonObject | None]):
             self.area.load(draft.text)
             self._look()
         elif answer == "x":
-            self._drafts.discard(self._cluster.context, self._key)
+            self._drafts.discard(self._cluster.identity, self._key)
         if self._external:
             self.action_external()
 
@@ -141,7 +141,7 @@ class EditorScreen(BaseScreen[JsonObject | None]):
         if not self.dirty:
             return
         try:
-            kept = self._drafts.save(self._cluster.context, self._key, self.text, self._edit.base_text)
+            kept = self._drafts.save(self._cluster.identity, self._key, self.text, self._edit.base_text)
         except OSError as error:
             self.say(f"the draft cannot be kept on disk: {error.strerror or error}", Tone.WARN)
             return
@@ -175,7 +175,7 @@ class EditorScreen(BaseScreen[JsonObject | None]):
                 return
         self.area.load(self._edit.base_text or self._first)
         self._first = self.text
-        self._drafts.discard(self._cluster.context, self._key)
+        self._drafts.discard(self._cluster.identity, self._key)
         self._show_problems(())
 
     def action_close(self) -> None:
@@ -196,7 +196,7 @@ class EditorScreen(BaseScreen[JsonObject | None]):
             self.keep()
             self.dismiss(None)
         elif answer == "x":
-            self._drafts.discard(self._cluster.context, self._key)
+            self._drafts.discard(self._cluster.identity, self._key)
             self.dismiss(None)
 
     @work(exclusive=True, group="external")
@@ -224,17 +224,21 @@ class EditorScreen(BaseScreen[JsonObject | None]):
         self.keep()
         self._edit = Edit(self._edit.base, self.text)
         self.say("asking the cluster", Tone.DIM, stay=True)
+        self.app.keyboard.hold()
         try:
             outcome = await review(self._cluster, self._edit)
         except KagentError as error:
+            self.app.keyboard.go_on()
             self.say(f"{error}; what you typed is kept", Tone.BAD)
             return
         self.say("")
         match outcome:
             case Rejected(problems=problems):
+                self.app.keyboard.go_on()
                 self._show_problems(problems)
                 self.action_problem()
             case Unchanged():
+                self.app.keyboard.go_on()
                 self.say("the cluster has exactly this already")
             case Vanished(ref=ref):
                 await self._vanished(ref)
@@ -253,7 +257,7 @@ class EditorScreen(BaseScreen[JsonObject | None]):
             self._show_problems(problems_of(error, None))
             self.say("not applied; what you typed is kept. ^s tries again", Tone.BAD)
             return
-        self._drafts.discard(self._cluster.context, self._key)
+        self._drafts.discard(self._cluster.identity, self._key)
         self.dismiss(stored)
 
     async def _vanished(self, ref: ObjectRef) -> None:

@@ -71,7 +71,7 @@ async def test_a_change_in_the_cluster_appears_without_a_key(
         assert "lost" not in names(app)
         assert "time" in text_of(app)
         line = next(line for line in text_of(app).splitlines() if line.startswith(" time"))
-        assert "✖ Deployment" in line
+        assert "✖ 0/1 not ready" in line
 
 
 async def test_an_agent_follows_its_server_and_its_model(

@@ -33,7 +33,7 @@ def test_an_agent_tells_its_conditions_what_it_refers_to_and_who_uses_it(samples
         "Conditions\n"
         "  ● Accepted True Reconciled 30m\n"
         "    Agent configuration accepted\n"
-        "  ✖ Ready False DeploymentNotReady 30m\n"
+        "  ○ Ready False DeploymentNotReady 30m\n"
         "    0/1 pods are ready\n"
         "\n"
         "Refers to\n"

@@ -41,7 +41,7 @@ def test_an_agent_shows_its_model_its_usable_tools_and_both_conditions(samples: 
 
 def test_an_agent_that_is_not_ready_says_why_and_counts_as_trouble(samples: type[Samples], world: World) -> None:
     row = render("agents", samples.agent("down", ready="False"), world(samples.model()), samples.NOW)
-    assert (texts(row)[4], tones(row)[4]) == ("✖ DeploymentNotReady", Tone.BAD)
+    assert (texts(row)[4], tones(row)[4]) == ("✖ 0/1 not ready", Tone.BAD)
     assert row.trouble
 
 

@@ -19,7 +19,7 @@ from kagent_tui.app import KagentApp
 from kagent_tui.cluster.contexts import Opened, Options
 
 if TYPE_CHECKING:
-    from ..conftest import MemoryKube
+    from ..conftest import MemoryKube, Samples
 
 Until = Callable[[Pilot[int], Callable[[], bool]], Awaitable[None]]
 TextOf = Callable[[KagentApp], str]
@@ -88,11 +88,13 @@ async def test_an_empty_namespace_says_what_to_do(
         compare(f"empty-{size[0]}x{size[1]}", text_of(app))
 
 
-async def test_a_banner_and_read_only_stand_in_the_header(kube: MemoryKube, until: Until, text_of: TextOf) -> None:
+async def test_a_banner_and_read_only_stand_in_the_header(
+    kube: MemoryKube, samples: type[Samples], until: Until, text_of: TextOf
+) -> None:
     def opener(options: Options) -> Opened:
         return Opened(kube, ())
 
-    app = KagentApp(opener=opener, readonly=True, banner="demo · scripted offline model")
+    app = KagentApp(opener=opener, readonly=True, banner="demo · scripted offline model", clock=lambda: samples.NOW)
     async with app.run_test(size=(140, 40)) as pilot:
         await until(pilot, lambda: filled(text_of(app)))
         first = text_of(app).splitlines()[0]
