@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from kagent_engine.protobuf import Struct, struct
-from kagent_engine.server.sdk import DefaultServerCallContextBuilder, User
+from kagent_engine.server.sdk import DefaultServerCallContextBuilder, ServerCallContext, User
 from kagent_engine.shapes import JsonObject
 
 if TYPE_CHECKING:
@@ -37,7 +37,17 @@ class Caller(User):
 
 
 class CallerContextBuilder(DefaultServerCallContextBuilder):
-    """Takes the user from ``x-user-id``, which the gateway sets from whom it authenticated."""
+    """Takes the user from ``x-user-id``, which the gateway sets from whom it authenticated.
+
+    The version may stand in the query instead of the header, for callers that cannot set one (A2A 1.0, 3.6.1).
+    """
+
+    def build(self, request: Request) -> ServerCallContext:
+        context = super().build(request)
+        version = request.query_params.get("A2A-Version", "")
+        if version:
+            context.state["headers"].setdefault("a2a-version", version)
+        return context
 
     def build_user(self, request: Request) -> User:
         return Caller(request.headers.get("x-user-id", ""))

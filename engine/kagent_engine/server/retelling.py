@@ -52,11 +52,12 @@ def _confirmations(request: JsonObject) -> list[JsonObject]:
     nested = as_object(request.get("nested"))
     confirmation: JsonObject = {"hint": as_text(request.get("hint")), "confirmed": False}
     if nested:
-        confirmation["payload"] = {key: as_text(nested.get(key)) for key in ("task_id", "context_id", "subagent_name")}
-        confirmation["payload"]["hitl_parts"] = [
+        inner = [
             {"name": CONFIRMATION, "id": tool.get("id"), "originalFunctionCall": _call(tool)}
             for tool in as_objects(nested.get("tools"))
         ]
+        kept = {key: as_text(nested.get(key)) for key in ("task_id", "context_id", "subagent_name")}
+        confirmation["payload"] = {**kept, "hitl_parts": inner}
     tools = as_objects(request.get("tools"))
     if request.get("type") == "ask_user_request":
         arguments = {"questions": as_objects(request.get("questions"))}

@@ -8,6 +8,7 @@ Nothing of a conversation is kept here.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -24,13 +25,14 @@ from kagent_operator.gateway.outgoing import Outgoing, agent_address
 from kagent_operator.gateway.relay import unless_gone
 from kagent_operator.gateway.replies import as_json
 from kagent_operator.gateway.rpc import (
+    VERSION_NOT_SUPPORTED,
     Call,
     RpcError,
     answer_from_store,
     rpc_error,
     rpc_result,
 )
-from kagent_operator.gateway.tasks import VERSION_HEADER, wire_dialect
+from kagent_operator.gateway.tasks import VERSION_HEADER, asked_version, wire_dialect
 
 __all__ = ["ROUTES"]
 
@@ -57,15 +59,15 @@ async def a2a(request: Request) -> ASGIApp:
         return await _card(request, agent)
     if request.method != "POST":
         return as_json({"error": "this address takes JSON-RPC by POST"}, 405, {"allow": "POST"})
-    try:
-        dialect = wire_dialect(request)
-    except BadRequest as error:
-        return PlainTextResponse(str(error), 400)
     body = await body_of(request)
     try:
-        call = Call.parse(body, dialect)
+        call = Call.parse(body, "0.3")
     except RpcError as error:
         return rpc_error(None, error.code, str(error))
+    try:
+        call = replace(call, dialect=wire_dialect(request))
+    except BadRequest as error:
+        return rpc_error(call.id, VERSION_NOT_SUPPORTED, str(error))
     user_id = principal.user_id
     if "x-share-token" in request.headers:
         writing = call.method not in ("tasks/get", "GetTask", "tasks/list", "ListTasks")
@@ -96,6 +98,8 @@ def _headers(request: Request, user_id: str, allowed: Iterable[str]) -> list[tup
         for name, value in request.headers.items()
         if name not in _NEVER and (name in wanted or name.startswith(_OWN_PREFIX))
     ]
+    if VERSION_HEADER not in request.headers and (version := asked_version(request)):
+        kept.append((VERSION_HEADER, version))
     return [*kept, ("x-user-id", user_id), ("accept-encoding", "identity")]
 
 

@@ -17,7 +17,7 @@ from kagent_api.agent_card import CARD_PATH, LEGACY_CARD_PATH, agent_card, card_
 from kagent_api.agents import Agent
 from kagent_api.conditions import get_condition
 from kagent_api.schema import JsonObject, parse
-from kagent_operator.gateway.directory import field, meta
+from kagent_operator.gateway.directory import field, meta, rows
 
 __all__ = ["CardReader", "is_card_path"]
 
@@ -57,7 +57,11 @@ class CardReader:
             for key in ("skills", "description", "version", "iconUrl", "documentationUrl"):
                 if not card.get(key) and said.get(key):
                     card[key] = said[key]
-        return card_at(card, public_url)
+        moved = card_at(card, public_url)
+        # Clients take the first interface they know: 1.0 for agents that speak it themselves, untranslated.
+        if said and any(entry.get("protocolVersion") == "1.0" for entry in rows(said, "supportedInterfaces")):
+            moved["supportedInterfaces"] = moved["supportedInterfaces"][::-1]
+        return moved
 
     async def _said(self, agent: JsonObject, agent_url: str) -> JsonObject | None:
         ready = get_condition(field(agent, "status", "conditions"), "Ready")

@@ -20,7 +20,7 @@ from kagent_operator.gateway.dialects import Dialect, legacy_state
 from kagent_operator.gateway.replies import as_json
 from kagent_operator.gateway.tasks import stored_task_to
 from kagent_operator.store import Store
-from kagent_operator.store.database import rfc3339
+from kagent_operator.store.database import moment_of, rfc3339
 
 __all__ = ["Call", "RpcError", "answer_from_store", "rpc_error", "rpc_result"]
 
@@ -30,7 +30,10 @@ METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 TASK_NOT_FOUND: Final = -32001
+VERSION_NOT_SUPPORTED: Final = -32009
 
+_ERROR_INFO: Final = "type.googleapis.com/google.rpc.ErrorInfo"
+_REASONS: Final = {TASK_NOT_FOUND: "TASK_NOT_FOUND", VERSION_NOT_SUPPORTED: "VERSION_NOT_SUPPORTED"}
 _PAGE_SIZE = 50
 _LARGEST_PAGE = 100  # both upstream's
 
@@ -62,6 +65,10 @@ class Call:
         if not isinstance(raw, dict):
             raise RpcError(INVALID_REQUEST, "the request must be one JSON object")
         request = cast("JsonObject", raw)
+        if request.get("jsonrpc") != "2.0":
+            raise RpcError(INVALID_REQUEST, 'jsonrpc must be "2.0"')
+        if not isinstance(request.get("id"), str | int | float | None):
+            raise RpcError(INVALID_REQUEST, "id must be a string or a number")
         method = request.get("method")
         params: Any = request.get("params")
         if not isinstance(method, str) or not method:
@@ -77,7 +84,10 @@ def rpc_result(call: Call, result: object) -> Response:
 
 def rpc_error(id: object, code: int, message: str) -> Response:
     """Return an error as A2A clients expect it: HTTP 200, since they read no body of any other status."""
-    return as_json({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}})
+    error: JsonObject = {"code": code, "message": message}
+    if reason := _REASONS.get(code):
+        error["data"] = [{"@type": _ERROR_INFO, "reason": reason, "domain": "a2a-protocol.org", "metadata": {}}]
+    return as_json({"jsonrpc": "2.0", "id": id, "error": error})
 
 
 async def answer_from_store(call: Call, store: Store, user_id: str, agent_id: str) -> JsonObject | None:
@@ -99,14 +109,18 @@ async def _get_task(call: Call, store: Store, user_id: str, agent_id: str) -> Js
 
 async def _list_tasks(call: Call, store: Store, user_id: str, agent_id: str) -> JsonObject:
     params = call.params
-    size = min(_count(params, "pageSize") or _PAGE_SIZE, _LARGEST_PAGE)
+    asked = _count(params, "pageSize")
+    size = _PAGE_SIZE if asked is None else asked
+    if not 1 <= size <= _LARGEST_PAGE:
+        raise RpcError(INVALID_PARAMS, f"pageSize must be between 1 and {_LARGEST_PAGE}")
     offset = _offset(params.get("pageToken"))
-    state = str(params.get("status") or "")
+    state = _state(params.get("status"))
     page = await store.tasks.page(
         user_id,
         agent_id=agent_id,
         session_id=str(params.get("contextId") or ""),
-        state=legacy_state(state) if state and state != "TASK_STATE_UNSPECIFIED" else "",
+        state=state,
+        after=_moment(params.get("statusTimestampAfter")),
         offset=offset,
         limit=size,
     )
@@ -150,6 +164,25 @@ def _count(params: JsonObject, name: str) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise RpcError(INVALID_PARAMS, f"{name} must be a number, 0 or more")
     return value
+
+
+def _state(named: Any) -> str:
+    """Return a state as the store writes it, '' for any."""
+    if not named or named == "TASK_STATE_UNSPECIFIED":
+        return ""
+    state = legacy_state(str(named))
+    if state == "unknown":
+        raise RpcError(INVALID_PARAMS, f"status {named!r} is no task state")
+    return state
+
+
+def _moment(text: Any) -> int | None:
+    if not text:
+        return None
+    try:
+        return moment_of(str(text))
+    except ValueError as error:
+        raise RpcError(INVALID_PARAMS, "statusTimestampAfter must be an RFC 3339 time") from error
 
 
 def _offset(token: Any) -> int:

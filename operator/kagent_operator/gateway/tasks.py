@@ -19,14 +19,19 @@ from kagent_operator.gateway.replies import ok
 from kagent_operator.store import TaskOwned
 from kagent_operator.store.tasks import StoredTask
 
-__all__ = ["ROUTES", "stored_task_to", "wire_dialect"]
+__all__ = ["ROUTES", "asked_version", "stored_task_to", "wire_dialect"]
 
 VERSION_HEADER = "a2a-version"
 
 
+def asked_version(request: Request) -> str:
+    """Return the version of A2A that a request names: in its header, or, where a caller can set none, in its query."""
+    return (request.headers.get(VERSION_HEADER) or request.query_params.get("A2A-Version", "")).strip()
+
+
 def wire_dialect(request: Request) -> Dialect:
-    """Return the dialect a caller speaks, by its header; none means 0.3. Raise BadRequest for one we do not."""
-    named = request.headers.get(VERSION_HEADER, "").strip()
+    """Return the dialect a caller speaks, by header or query; none means 0.3. Raise BadRequest for one we do not."""
+    named = asked_version(request)
     version = ".".join(named.split(".")[:2]) or "0.3"
     if version not in ("0.3", "1.0"):
         raise BadRequest(f"A2A-Version {named!r} is not supported", remedy="send 0.3 or 1.0")

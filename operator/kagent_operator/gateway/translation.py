@@ -13,11 +13,10 @@ from typing import Any, cast
 from kagent_api.schema import JsonObject
 from kagent_operator.gateway.approvals import ask_in_words_of_1_0, decide_in_words_of_0_3
 from kagent_operator.gateway.dialects import METHODS, Dialect, event_to, result_to, send_params_to, wire_state
-from kagent_operator.gateway.rpc import METHOD_NOT_FOUND, Call
+from kagent_operator.gateway.rpc import METHOD_NOT_FOUND, VERSION_NOT_SUPPORTED, Call
 
 __all__ = ["Translation", "is_unknown_method"]
 
-_VERSION_NOT_SUPPORTED = -32009
 # Push notifications are set up differently in the two; who uses them speaks the agent's dialect.
 _TRANSLATED = frozenset({"message/send", "message/stream", "tasks/cancel", "tasks/resubscribe"})
 _STREAMED = frozenset({"message/stream", "tasks/resubscribe"})
@@ -37,7 +36,8 @@ class Translation:
     def of(cls, call: Call) -> Translation | None:
         """Return the translation of a call, None where there is none."""
         for legacy, current in METHODS:
-            if call.method in (legacy, current) and legacy in _TRANSLATED:
+            # A method of one dialect under the version of the other is the caller's mistake, and the agent says so.
+            if call.method == (legacy if call.dialect == "0.3" else current) and legacy in _TRANSLATED:
                 return cls(call, legacy, legacy if call.dialect == "1.0" else current)
         return None
 
@@ -115,7 +115,7 @@ def is_unknown_method(body: bytes) -> bool:
         return False
     error: Any = cast("JsonObject", reply).get("error") if isinstance(reply, dict) else None
     code: Any = cast("JsonObject", error).get("code") if isinstance(error, dict) else None
-    return code in (METHOD_NOT_FOUND, _VERSION_NOT_SUPPORTED)
+    return code in (METHOD_NOT_FOUND, VERSION_NOT_SUPPORTED)
 
 
 def _data(content: JsonObject) -> str:

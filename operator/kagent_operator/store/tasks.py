@@ -92,10 +92,14 @@ class Tasks:
         agent_id: str = "",
         session_id: str = "",
         state: str = "",
+        after: int | None = None,
         offset: int = 0,
         limit: int = 50,
     ) -> TaskPage:
-        """Return a user's tasks by id, of one agent's sessions and one session where given, with the total number."""
+        """Return a user's tasks, last changed first, with the total number.
+
+        ``after`` is a moment: only what changed later. Agent, session and state narrow it where they are given.
+        """
         conditions: list[Any] = [task.c.user_id == user_id, task.c.deleted_at.is_(None)]
         if agent_id:
             of_agent = select(session.c.id).where(session.c.user_id == user_id, session.c.agent_id == agent_id)
@@ -104,7 +108,10 @@ class Tasks:
             conditions.append(task.c.session_id == session_id)
         if state:
             conditions.append(task.c.state == state)
-        query = select(task).where(*conditions).order_by(task.c.id).offset(offset).limit(limit)
+        if after is not None:
+            conditions.append(task.c.updated_at > after)
+        latest = (task.c.updated_at.desc(), task.c.id)
+        query = select(task).where(*conditions).order_by(*latest).offset(offset).limit(limit)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
             total = (await connection.execute(select(func.count()).select_from(task).where(*conditions))).scalar_one()

@@ -331,3 +331,24 @@ async def test_a_body_beyond_the_limit_is_refused(serve_engine: Any) -> None:
 
     assert response.status_code == 413
     assert "A2A_MAX_CONTENT_LENGTH" in response.json()["error"]["message"]
+
+
+async def test_parameters_that_are_none_of_03_are_named(serve_engine: Any) -> None:
+    engine = await serve_engine()
+
+    error = (await engine.raw.call("message/send"))["error"]
+
+    assert error["code"] == -32602
+    assert "params.message: Field required" in error["message"]
+
+
+async def test_the_version_may_stand_in_the_query(serve_engine: Any, model: Any) -> None:
+    engine = await serve_engine()
+    model.says("hi")
+    message = {"role": "ROLE_USER", "messageId": "m", "parts": [{"text": "hi"}]}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": {"message": message}}
+
+    async with httpx.AsyncClient(timeout=30) as http:
+        answer = (await http.post(f"{engine.url}?A2A-Version=1.0", json=body)).json()
+
+    assert answer["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED"

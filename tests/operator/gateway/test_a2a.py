@@ -172,7 +172,15 @@ async def test_an_unknown_agent_is_a_plain_404(gate: Any) -> None:
 
 @pytest.mark.parametrize(
     ("content", "code"),
-    [(b"{", -32700), (b"[]", -32600), (b'{"id":1}', -32600), (b'{"method":"message/send","params":[]}', -32602)],
+    [
+        (b"{", -32700),
+        (b"[]", -32600),
+        (b'{"jsonrpc":"2.0","id":1}', -32600),
+        (b'{"id":1,"method":"message/send"}', -32600),
+        (b'{"jsonrpc":"1.0","id":1,"method":"message/send"}', -32600),
+        (b'{"jsonrpc":"2.0","id":{},"method":"message/send"}', -32600),
+        (b'{"jsonrpc":"2.0","method":"message/send","params":[]}', -32602),
+    ],
 )
 async def test_what_is_no_call_is_refused_in_the_protocols_terms(
     gate: Any, cluster: Any, content: bytes, code: int
@@ -186,7 +194,10 @@ async def test_an_unknown_version_and_a_wrong_method_are_refused(gate: Any, clus
     cluster.add_agent("my-agent")
     async with gate(GatewaySettings(max_body=100)) as client:
         wrong = await client.post(FRONT, json=call("message/send"), headers={"A2A-Version": "9.9"})
-        assert (wrong.status_code, wrong.headers["content-type"]) == (400, "text/plain; charset=utf-8")
+        error = wrong.json()["error"]
+        assert (error["code"], error["data"][0]["reason"]) == (-32009, "VERSION_NOT_SUPPORTED")
+        asked = await client.post(f"{FRONT}?A2A-Version=9.9", json=call("message/send"))
+        assert asked.json()["error"]["code"] == -32009
         assert (await client.get(FRONT)).status_code == 405
         assert (await client.post(FRONT, content=b"x" * 101)).status_code == 413
 
@@ -276,16 +287,21 @@ async def test_tasks_are_listed_by_agent_state_and_page(keeper: httpx.AsyncClien
         return reply.json()["result"]
 
     every = await listed()
-    assert [task["id"] for task in every["tasks"]] == ["t1", "t2"]
+    assert [task["id"] for task in every["tasks"]] == ["t2", "t1"], "the last changed comes first"
     assert (every["pageSize"], every["totalSize"], every["nextPageToken"]) == (50, 2, "")
     assert "artifacts" not in every["tasks"][0]
     assert "timestamp" in every["tasks"][0]["status"]
     assert "artifacts" in (await listed(includeArtifacts=True))["tasks"][0]
     assert [task["id"] for task in (await listed(status="TASK_STATE_INPUT_REQUIRED"))["tasks"]] == ["t2"]
     assert (await listed(contextId="elsewhere"))["tasks"] == []
+    assert (await listed(statusTimestampAfter="2099-01-01T00:00:00Z"))["tasks"] == []
+    assert (await listed(statusTimestampAfter="2001-01-01T00:00:00Z"))["totalSize"] == 2
+    for wrong in ({"pageSize": 0}, {"pageSize": 101}, {"status": "TASK_STATE_NO"}, {"statusTimestampAfter": "soon"}):
+        reply = await keeper.post(FRONT, json=call("ListTasks", wrong), headers={"A2A-Version": "1.0"})
+        assert reply.json()["error"]["code"] == -32602, wrong
     first = await listed(pageSize=1)
     second = await listed(pageSize=1, pageToken=first["nextPageToken"])
-    assert [first["tasks"][0]["id"], second["tasks"][0]["id"], second["nextPageToken"]] == ["t1", "t2", ""]
+    assert [first["tasks"][0]["id"], second["tasks"][0]["id"], second["nextPageToken"]] == ["t2", "t1", ""]
     legacy = (await keeper.post(FRONT, json=call("tasks/list", {"contextId": "s"}))).json()["result"]
     assert [task["kind"] for task in legacy["tasks"]] == ["task", "task"]
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kagent_operator.gateway import GatewaySettings, create_app
+from kagent_operator.gateway import GatewaySettings
 
 Json = dict[str, Any]
 HITL = "https://kagent.dev/extensions/hitl/v1"
@@ -53,16 +53,15 @@ class PausedAgent:
 
 
 @pytest.fixture
-async def front(cluster: Any, store: Any, serve: Any) -> Any:
+async def front(cluster: Any, store: Any, serve: Any, gate: Any) -> Any:
     """Return a function that gives a 1.0 caller of an agent whose paused task is stored."""
     cluster.add_agent("my-agent")
 
     async def start(agent: PausedAgent) -> httpx.AsyncClient:
         data = json.dumps(agent.task)
         await store.tasks.put("ada", "t", session_id="s", state="input-required", data=data, protocol_version="0.3")
-        app = create_app(agents=cluster, store=store, settings=GatewaySettings(agent_address=await serve(agent.app)))
-        headers = {"A2A-Version": "1.0", "A2A-Extensions": HITL, "X-User-Id": "ada"}
-        return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway", headers=headers)
+        settings = GatewaySettings(agent_address=await serve(agent.app))
+        return gate(settings, A2A_Version="1.0", A2A_Extensions=HITL, X_User_Id="ada")
 
     return start
 

@@ -36,7 +36,7 @@ async def test_saving_again_replaces_the_state_and_keeps_the_place(store: Store)
     ]  # fmt: skip
 
 
-async def test_pages_are_by_id_and_count_everything_that_fits(store: Store) -> None:
+async def test_pages_begin_with_the_last_changed_and_count_everything_that_fits(store: Store) -> None:
     await store.sessions.put("u", "s1", agent_id="a")
     await store.sessions.put("u", "s2", agent_id="a")
     await store.sessions.put("u", "s3", agent_id="b")
@@ -45,8 +45,8 @@ async def test_pages_are_by_id_and_count_everything_that_fits(store: Store) -> N
     await save(store, "u", "t9", session="s3", state="working")
     await save(store, "other", "t7", session="s1")
     page = await store.tasks.page("u", agent_id="a", offset=2, limit=2)
-    assert [task.id for task in page.tasks] == ["t2", "t3"]
+    assert [task.id for task in page.tasks] == ["t2", "t1"]
     assert page.total == 5
     assert (await store.tasks.page("u", state="working")).total == 1
-    assert [task.id for task in (await store.tasks.page("u", agent_id="a", session_id="s2")).tasks] == ["t3", "t4"]
+    assert [task.id for task in (await store.tasks.page("u", agent_id="a", session_id="s2")).tasks] == ["t4", "t3"]
     assert (await store.tasks.page("u", agent_id="c")).tasks == []
