@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import ssl
 import subprocess
+import threading
 import urllib.request
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+import uvicorn
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from kagent_localcluster.apiserver import ApiServer
 
 _START_SECONDS = 120.0
 
@@ -71,6 +76,58 @@ def _control_plane(folder: Path) -> Generator[Path]:
     with _running(etcd, folder / "etcd.log"), _running(apiserver, folder / "apiserver.log") as server:
         _wait_ready(secure, server, folder / "apiserver.log")
         yield _kubeconfig(folder / "kubeconfig", secure)
+
+
+@pytest.fixture(scope="session")
+def local_kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Serve ours over TLS from a thread of its own, without a runner: the real one has no controllers either."""
+    folder = tmp_path_factory.mktemp("localcluster")
+    (port,) = _ports(1)
+    thread = _LocalServer(folder, port)
+    thread.start()
+    assert thread.serving.wait(60), "the local API server does not serve"
+    yield folder / "kubeconfig"
+    thread.end()
+    thread.join(30)
+
+
+class _LocalServer(threading.Thread):
+    """An API server on its own event loop."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        super().__init__(name="local API server", daemon=True)
+        self.serving = threading.Event()
+        self._folder = folder
+        self._port = port
+        self._end: Callable[[], None] = lambda: None
+
+    def run(self) -> None:
+        asyncio.run(self._serve())
+
+    def end(self) -> None:
+        self._end()
+
+    async def _serve(self) -> None:
+        api = ApiServer(self._folder, server_url=f"https://127.0.0.1:{self._port}")
+        api.start()
+        config = uvicorn.Config(
+            api, port=self._port, ws="wsproto", http="httptools", lifespan="off", log_level="error",
+            timeout_graceful_shutdown=2, ssl_certfile=api.material.certificate_path, ssl_keyfile=api.material.key_path,
+        )  # fmt: skip
+        server = uvicorn.Server(config)
+        loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            api.begin_shutdown()
+            server.should_exit = True
+
+        def from_outside() -> None:
+            loop.call_soon_threadsafe(end)
+
+        self._end = from_outside
+        loop.call_later(0.5, self.serving.set)
+        await server.serve()
+        api.close()
 
 
 def _ports(count: int) -> list[int]:

@@ -12,6 +12,7 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 import httpx
@@ -22,14 +23,13 @@ from kagent_api.crds import crds
 
 Json = Any
 
-_SEEDS: list[dict[str, Json]] = list(yaml.safe_load_all((Path(__file__).parent / "seeds.yaml").read_text()))[0]
+_SEEDS: list[dict[str, Json]] = yaml.safe_load((Path(__file__).parent / "seeds.yaml").read_text())
 _ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "80"))
 _SEED = int(os.environ.get("FUZZ_SEED", "1"))
 _PLURALS = {
     "Agent": "agents", "ModelConfig": "modelconfigs", "RemoteMCPServer": "remotemcpservers", "MCPServer": "mcpservers",
     "Deployment": "deployments", "Service": "services", "ConfigMap": "configmaps", "Secret": "secrets", "Pod": "pods",
     "ServiceAccount": "serviceaccounts", "Role": "roles", "RoleBinding": "rolebindings", "Job": "jobs",
-    "CustomResourceDefinition": "customresourcedefinitions",
 }  # fmt: skip
 _PATCHES = {
     "merge": "application/merge-patch+json",
@@ -103,8 +103,11 @@ def _scrubbed(obj: Json) -> Json:
         spec = {key: value for key, value in spec.items() if key not in ("clusterIP", "clusterIPs")}
         spec["ports"] = [{k: v for k, v in port.items() if k != "nodePort"} for port in spec.get("ports") or ()]
         obj["spec"] = spec
-    if obj.get("kind") == "CustomResourceDefinition":
-        obj.pop("status", None)  # the real server establishes a definition a moment later
+    if obj.get("kind") == "Pod":
+        for field in ("serviceAccount", "serviceAccountName"):
+            spec.pop(field, None)  # the real server's admission plug-in is off: nothing makes default accounts there
+    if not obj.get("rules", True):
+        del obj["rules"]  # apply leaves null where other writes leave an empty list
     text = json.dumps(obj)
     uid = obj["metadata"].get("labels", {}).get("batch.kubernetes.io/controller-uid", "")
     controller = (((obj.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}).get(
@@ -135,10 +138,11 @@ class Schemas:
 
 
 _ODD: tuple[Json, ...] = (
-    None, True, False, 0, 1, -1, 7, 1.5, 99_999, 2**40, "", "x", "X y", "5", "50%", "-1", "1.5", "true", "100m", "1Gi", "a" * 70,
-    "UPPER", "under_score", "http", "/abs", "10s", [], {}, [None], ["a", "a"], [1], [{}], {"a": 1}, {"a": None},
+    None, True, False, 0, 1, -1, 7, 1.5, 99_999, 2**40, "", "x", "X y", "5", "50%", "-1", "1.5", "true", "100m", "1Gi",
+    "a" * 70, "UPPER", "under_score", "http", "/abs", "10s", [], {}, [None], ["a", "a"], [1], [{}], {"a": 1}, {"a": None},
     {"name": "n"}, [{"name": "n"}], [{"name": "n"}, {"name": "n"}],
 )  # fmt: skip
+_SCALARS = tuple(value for value in _ODD if not isinstance(value, (dict, list)) and value is not None)
 _NAMES = ("", "x", "Bad", "a_b", "a" * 64, "a" * 254, "-a", "a.b", "a-", "1a")
 _LABELS: tuple[Json, ...] = (
     {"a": "b"}, {"A/B/C": "d"}, {"k": "has space"}, {"k": "a" * 64}, {"k": 1}, {"k": None}, {}, None, [], {"": "x"},
@@ -149,22 +153,26 @@ _LABELS: tuple[Json, ...] = (
 class Mutator:
     """Damages objects; everything comes from one random source."""
 
-    def __init__(self, source: random.Random, schema: Json, definitions: Json) -> None:
+    def __init__(self, source: random.Random, schema: Json, definitions: Json, *, grows: bool) -> None:
         self._random = source
+        self._ways = (self._set, self._drop, self._unknown, self._metadata, self._duplicate)
+        if grows:
+            self._ways += (self._grow, self._grow, self._grow)
         self._schema = schema
         self._definitions = definitions
 
     def mutate(self, obj: Json) -> Json:
         obj = copy.deepcopy(obj)
         for _ in range(self._random.choice((1, 1, 1, 2, 3))):
-            self._random.choice((self._set, self._set, self._drop, self._unknown, self._grow, self._grow, self._grow,
-                                 self._metadata, self._duplicate))(obj)  # fmt: skip
+            self._random.choice(self._ways)(obj)
         return obj
 
     def _set(self, obj: Json) -> None:
         if place := self._place(obj):
             holder, key = place
-            holder[key] = copy.deepcopy(self._random.choice(_ODD))
+            # Go takes lists of numbers for bytes, which no client sends.
+            values = _SCALARS if holder in (obj.get("data"), obj.get("binaryData")) else _ODD
+            holder[key] = copy.deepcopy(self._random.choice(values))
 
     def _drop(self, obj: Json) -> None:
         if place := self._place(obj):
@@ -173,7 +181,9 @@ class Mutator:
 
     def _unknown(self, obj: Json) -> None:
         holders = [obj, *(value for value in _below(obj) if isinstance(value, dict))]
-        self._random.choice(holders)["fuzzed"] = self._random.choice(_ODD)
+        holder = self._random.choice(holders)
+        values = _SCALARS if holder in (obj.get("data"), obj.get("binaryData")) else _ODD
+        holder["fuzzed"] = copy.deepcopy(self._random.choice(values))
 
     def _duplicate(self, obj: Json) -> None:
         lists = [value for value in _below(obj) if isinstance(value, list) and value]
@@ -310,8 +320,6 @@ def servers(real_kubeconfig: Path, local_kubeconfig: Path) -> Iterator[Servers]:
 
 
 def _until_served(client: httpx.Client, path: str) -> None:
-    from time import monotonic, sleep
-
     deadline = monotonic() + 60
     while client.get(path).status_code != 200 and monotonic() < deadline:
         sleep(0.1)  # establishing a definition can only be polled
@@ -320,14 +328,13 @@ def _until_served(client: httpx.Client, path: str) -> None:
 def _collection(obj: Json) -> str:
     version = obj["apiVersion"]
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-    if obj["kind"] == "CustomResourceDefinition":
-        return f"{root}/{_PLURALS[obj['kind']]}"
     return f"{root}/namespaces/fuzz/{_PLURALS[obj['kind']]}"
 
 
 def _differences(servers: Servers, seed: Json, rounds: int, source: random.Random) -> Iterator[str]:
     schema, definitions = Schemas(servers.real).of(seed["apiVersion"], seed["kind"])
-    mutator = Mutator(source, schema, definitions)
+    # What only the rare fields of built-in kinds would be refused for is not claimed: docs/local-cluster.md.
+    mutator = Mutator(source, schema, definitions, grows="kagent.dev" in seed["apiVersion"])
     collection = _collection(seed)
     one = f"{collection}/{seed['metadata']['name']}"
     wipe = Call("DELETE", one, None, "application/json", {"gracePeriodSeconds": "0", "propagationPolicy": "Background"})
@@ -347,7 +354,7 @@ def _clear_up(client: httpx.Client, collection: str, answer: Answer) -> None:
         return
     metadata = answer.raw["metadata"]
     path = f"{collection}/{metadata['name']}"
-    if metadata.get("finalizers") and "customresourcedefinitions" not in collection:
+    if metadata.get("finalizers"):
         client.patch(path, content='{"metadata":{"finalizers":null}}', headers={"Content-Type": _PATCHES["merge"]})
     if metadata.get("generateName"):
         client.delete(path)
@@ -369,7 +376,7 @@ def _calls(
 
 def _change(source: random.Random, damaged: Json, seed: Json, one: str, params: dict[str, str]) -> Call:
     name = source.choice(("put", "merge", "json", "strategic", "apply", "apply"))
-    if source.random() < 0.1:
+    if source.random() < 0.1 and "kagent.dev" in seed["apiVersion"]:
         one += "/status"
     if name == "put":
         return Call("PUT", one, damaged, "application/json", params)
@@ -450,5 +457,3 @@ def test_both_servers_judge_and_store_alike(servers: Servers, seed: Json) -> Non
     source = random.Random(f"{_SEED}/{_name(seed)}")
     found = list(_differences(servers, seed, _ROUNDS, source))
     assert not found, f"{len(found)} differences\n" + "\n".join(found)
-
-

@@ -103,9 +103,9 @@ def name_problem(group: str, plural: str, name: str) -> str:
     return "" if ok else text
 
 
-def check_metadata(group: str, plural: str, metadata: JsonObject) -> Iterator[Cause]:
-    """Yield the faults of generateName, labels, annotations, finalizers and owner references."""
-    if prefix := metadata.get("generateName"):
+def check_metadata(group: str, plural: str, metadata: JsonObject, *, with_prefix: bool = True) -> Iterator[Cause]:
+    """Yield the faults of generateName (``with_prefix``), labels, annotations, finalizers and owner references."""
+    if with_prefix and (prefix := metadata.get("generateName")):
         # A dash at the end is fine where more follows.
         shown = f"{prefix[:-1]}a" if prefix.endswith("-") else prefix
         if problem := name_problem(group, plural, shown):

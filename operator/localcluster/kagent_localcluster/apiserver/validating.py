@@ -19,7 +19,7 @@ from kagent_localcluster.apiserver.schema.validation import missing_fields, vali
 from kagent_localcluster.errors import BadRequest, Cause, Undecodable
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["check_envelope", "decode", "forget_status", "judge", "shape"]
+__all__ = ["check_envelope", "decode", "forget_status", "judge", "shape", "shape_part"]
 
 # Kinds whose Go types write themselves; they are kept as they were sent.
 _OWN_ENCODING = frozenset({"apiextensions.k8s.io/customresourcedefinitions"})
@@ -27,6 +27,16 @@ _OWN_ENCODING = frozenset({"apiextensions.k8s.io/customresourcedefinitions"})
 # Faults that make rules meaningless; others are told together with what the rules find.
 _BLOCKING = frozenset({
     "FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid",
+})  # fmt: skip
+
+# Go reads null as the zero value of any type.
+_NULL = 'Invalid value: "null"'
+
+# Kinds that have rules for every field that a schema calls required.
+_RULED = frozenset({
+    "/pods", "/services", "apps/deployments", "apps/replicasets", "batch/jobs", "rbac.authorization.k8s.io/roles",
+    "rbac.authorization.k8s.io/clusterroles", "rbac.authorization.k8s.io/rolebindings",
+    "rbac.authorization.k8s.io/clusterrolebindings",
 })  # fmt: skip
 
 _JUDGED_LATER = frozenset({"FieldValueRequired", "FieldValueDuplicate"})
@@ -48,12 +58,16 @@ def decode(kind: Kind, obj: JsonObject, validation: str) -> tuple[JsonObject, li
     """
     unknown = prune(kind.schema, obj)
     if not kind.crd:
-        drop_nulls(kind.schema, obj)
         _refuse_wrong_types(kind, obj)
-        if kind.storage_key not in _OWN_ENCODING:
+        if kind.storage_key in _OWN_ENCODING:
+            drop_nulls(kind.schema, obj)
+        else:
             obj = through_go(kind.api_version, kind.kind, obj)
     else:
         obj["metadata"] = metadata_through_go(obj["metadata"])
+    metadata = obj["metadata"]
+    if owners := metadata.get("ownerReferences"):
+        metadata["ownerReferences"] = [owner for index, owner in enumerate(owners) if owner not in owners[:index]]
     if not unknown or validation == "Ignore":
         return obj, []
     if validation == "Strict":
@@ -75,15 +89,14 @@ def forget_status(kind: Kind, obj: JsonObject) -> None:
 
 
 def check_envelope(kind: Kind, metadata: JsonObject) -> None:
-    """Refuse metadata of wrong types before anything reads it; nulls in it are dropped.
+    """Refuse metadata of wrong types before anything reads it.
 
     Raises:
         BadRequest: naming the field.
     """
     schema = definition(OBJECT_META)
-    drop_nulls(schema, metadata)
     for cause in validate(schema, metadata, "metadata"):
-        if cause.reason == "FieldValueTypeInvalid":
+        if cause.reason == "FieldValueTypeInvalid" and _NULL not in cause.message:
             raise _cannot_unmarshal(kind, cause)
 
 
@@ -99,10 +112,19 @@ def shape(kind: Kind, obj: JsonObject) -> None:
     set_builtin_defaults(kind.storage_key, obj)
 
 
+def shape_part(kind: Kind, part: str, value: JsonObject) -> None:
+    """Drop nulls and set defaults in one top-level field of a custom resource, in place."""
+    if kind.crd and (node := kind.schema.child(part)) is not None:
+        drop_nulls(node, value)
+        set_defaults(node, value)
+        if kind.storage_schema is not None and (stored := kind.storage_schema.child(part)) is not None:
+            prune(stored, value)
+
+
 def _refuse_wrong_types(kind: Kind, obj: JsonObject) -> None:
     """Built-in kinds are decoded into Go structs: a wrong type never reaches validation, nor do broken formats."""
     for cause in validate(kind.schema, obj):
-        if cause.reason not in _JUDGED_LATER:
+        if cause.reason not in _JUDGED_LATER and _NULL not in cause.message:
             raise _cannot_unmarshal(kind, cause)
 
 
@@ -126,11 +148,14 @@ def judge(kind: Kind, new: JsonObject, old: JsonObject | None) -> None:
     causes: list[Cause] = []
     if old is None and (problem := name_problem(kind.group, kind.plural, new["metadata"]["name"])):
         causes.append(Cause("metadata.name", f'Invalid value: "{new["metadata"]["name"]}": {problem}'))
-    causes += check_metadata(kind.group, kind.plural, new["metadata"])
+    # Updates of custom resources and of apps do not look at generateName and finalizers again.
+    named = old is None or not (kind.crd or kind.group == "apps")
+    causes += check_metadata(kind.group, kind.plural, new["metadata"], with_prefix=named)
     if not kind.crd:
-        if old is None:
+        if named:
             causes += check_finalizers(new["metadata"])
-        causes += missing_fields(kind.schema, new)
+        if kind.storage_key not in _RULED:
+            causes += missing_fields(kind.schema, new)
         causes += validate_builtin(kind.storage_key, new, old)
         if causes:
             raise invalid(kind, new["metadata"]["name"], list(dict.fromkeys(causes)))

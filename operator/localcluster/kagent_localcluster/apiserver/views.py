@@ -14,7 +14,7 @@ from kagent_localcluster.apiserver.kinds import Kind
 from kagent_localcluster.apiserver.storage import Record
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["body_of", "from_stored", "load", "to_stored"]
+__all__ = ["body_of", "from_stored", "load", "shows_stored", "to_stored"]
 
 # core/v1 name -> events.k8s.io/v1 name
 _EVENT_FIELDS = {
@@ -32,9 +32,14 @@ def _is_event_view(kind: Kind) -> bool:
     return kind.group == "events.k8s.io"
 
 
+def shows_stored(kind: Kind) -> bool:
+    """Tell whether the kind shows objects in the form they are stored in."""
+    return kind.api_version == kind.stored_api_version and not _is_event_view(kind)
+
+
 def body_of(kind: Kind, record: Record) -> bytes:
     """Return the encoded object as the kind shows it; the stored bytes where nothing differs."""
-    if kind.api_version == kind.stored_api_version and not _is_event_view(kind):
+    if shows_stored(kind):
         return record.body
     return orjson.dumps(load(kind, record))
 

@@ -8,7 +8,7 @@ import pytest
 
 from kagent_localcluster.apiserver.builtin.definitions import schema_of
 from kagent_localcluster.apiserver.patching.strategic import strategic_merge
-from kagent_localcluster.errors import BadRequest
+from kagent_localcluster.errors import NotTyped
 from kagent_localcluster.seams import JsonObject
 
 POD = schema_of("", "v1", "Pod")
@@ -69,5 +69,5 @@ def test_null_removes() -> None:
 
 
 def test_an_item_without_its_merge_key_is_refused() -> None:
-    with pytest.raises(BadRequest, match="merge key: name"):
+    with pytest.raises(NotTyped, match="merge key: name"):
         strategic_merge(POD, pod(), pod({"image": "x"}))

@@ -6,6 +6,7 @@ The values are those that clients compare against when they read back what they 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,9 +23,17 @@ def set_builtin_defaults(storage_key: str, obj: JsonObject) -> None:
         default(obj, spec if is_object(spec) else {})
 
 
+_IMAGE = re.compile(r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[\w.-]+)?")
+
+
 def _pod(obj: JsonObject, spec: JsonObject) -> None:
     if "spec" in obj:
         pod_spec(spec)
+    # Only a Pod's requests follow its limits; a template stays as it was written.
+    for container in (*objects_at(spec, "containers"), *objects_at(spec, "initContainers")):
+        resources = container["resources"]
+        if is_object(resources) and is_object(limits := resources.get("limits")):
+            resources["requests"] = {**limits, **(resources.get("requests") or {})}
 
 
 def pod_spec(spec: JsonObject) -> None:
@@ -54,16 +63,12 @@ def pod_spec(spec: JsonObject) -> None:
 def _container(container: JsonObject) -> None:
     image = str(container.get("image", ""))
     tag = image.rpartition("/")[2].partition(":")[2]
-    latest = "@" not in image and tag in ("", "latest")
+    # A name that does not parse has no tag, not the tag latest.
+    latest = "@" not in image and tag in ("", "latest") and _IMAGE.fullmatch(image) is not None
     container.setdefault("imagePullPolicy", "Always" if latest else "IfNotPresent")
     container.setdefault("terminationMessagePath", "/dev/termination-log")
     container.setdefault("terminationMessagePolicy", "File")
     container.setdefault("resources", {})
-    resources = container["resources"]
-    if is_object(resources) and is_object(limits := resources.get("limits")):
-        requests = resources.setdefault("requests", {})
-        for name, amount in limits.items():
-            requests.setdefault(name, amount)
     for port in objects_at(container, "ports"):
         port.setdefault("protocol", "TCP")
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
@@ -166,6 +171,8 @@ def _service(_obj: JsonObject, spec: JsonObject) -> None:
         spec.setdefault("allocateLoadBalancerNodePorts", True)
     if spec["sessionAffinity"] == "ClientIP":
         spec.setdefault("sessionAffinityConfig", {"clientIP": {"timeoutSeconds": 10_800}})
+    elif spec["sessionAffinity"] == "None":
+        spec.pop("sessionAffinityConfig", None)
     for port in objects_at(spec, "ports"):
         port.setdefault("protocol", "TCP")
         if port.get("targetPort") in (None, 0, ""):
@@ -186,11 +193,12 @@ def _volume_object(_obj: JsonObject, spec: JsonObject) -> None:
 
 
 def _binding(obj: JsonObject, _spec: JsonObject) -> None:
+    group = "rbac.authorization.k8s.io"
     for subject in objects_at(obj, "subjects"):
         if subject.get("kind") in ("User", "Group"):
-            subject.setdefault("apiGroup", "rbac.authorization.k8s.io")
+            subject["apiGroup"] = subject.get("apiGroup") or group
     if is_object(role := obj.get("roleRef")):
-        role.setdefault("apiGroup", "rbac.authorization.k8s.io")
+        role["apiGroup"] = role.get("apiGroup") or group
 
 
 def _autoscaler(_obj: JsonObject, spec: JsonObject) -> None:

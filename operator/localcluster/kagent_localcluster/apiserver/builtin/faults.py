@@ -87,8 +87,8 @@ def port_name_problem(name: str) -> str:
     if _PORT_NAME.fullmatch(name):
         return ""
     return (
-        "must be no more than 15 characters, contain only lower case alphanumeric characters or '-' (not two in a row), "
-        "at least one letter, and start and end with an alphanumeric character"
+        "must be no more than 15 characters, contain only lower case alphanumeric characters or '-' (not two in a "
+        "row), at least one letter, and start and end with an alphanumeric character"
     )
 
 

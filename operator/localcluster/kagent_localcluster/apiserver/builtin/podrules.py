@@ -115,7 +115,7 @@ def _containers(
             yield required(f"{where}.name")
         if name in names:
             yield duplicate(f"{where}.name", name)
-        elif name:
+        elif name or not initial:
             names.add(name)
         if not container.get("image"):
             yield required(f"{where}.image")
@@ -221,7 +221,7 @@ def _resources(resources: JsonObject, where: str) -> Iterator[Cause]:
                 and "/" not in name
                 and not name.startswith("hugepages-")
             ):
-                yield invalid(place if part else place, name, "must be a standard resource for containers")
+                yield invalid(place, name, "must be a standard resource for containers")
             if quantity_value(amount) < 0:
                 yield invalid(place, amount, "must be greater than or equal to 0")
             if part == "requests" and name in limits and quantity_value(amount) > quantity_value(limits[name]):

@@ -52,6 +52,9 @@ def prepare(storage_key: str, new: JsonObject, old: JsonObject | None) -> None:
             if texts := new.pop("stringData", None):
                 data = new.setdefault("data", {})
                 data.update({key: base64.b64encode(text.encode()).decode() for key, text in texts.items()})
+        case "/serviceaccounts":
+            if secrets := objects_at(new, "secrets"):
+                new["secrets"] = [{"name": secret["name"]} if secret.get("name") else {} for secret in secrets]
         case "/services":
             _prepare_service(new, old)
         case "/pods":
@@ -85,6 +88,16 @@ def _cluster_address(uid: str) -> str:
 
 def _prepare_pod(new: JsonObject, old: JsonObject | None) -> None:
     spec = new.setdefault("spec", {})
+    if old is not None:
+        # What admission decided at creation stays where an update leaves it out.
+        former = object_at(old, "spec")
+        for field in ("serviceAccountName", "serviceAccount", "preemptionPolicy", "priority", "nodeName"):
+            if field in former:
+                spec.setdefault(field, former[field])
+        spec.setdefault("enableServiceLinks", True)
+        _tolerate_failing_nodes(spec)
+    if old is not None and (quality := dig(old, "status", "qosClass")):
+        new.setdefault("status", {}).setdefault("qosClass", quality)
     if old is None:
         new["status"] = {"phase": "Pending", "qosClass": _quality(spec)}
         # The ServiceAccount admission plug-in; the token volume itself is the runner's.
@@ -93,6 +106,18 @@ def _prepare_pod(new: JsonObject, old: JsonObject | None) -> None:
         spec.setdefault("enableServiceLinks", True)
         spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
         spec.setdefault("priority", 0)
+        _tolerate_failing_nodes(spec)
+
+
+def _tolerate_failing_nodes(spec: JsonObject) -> None:
+    """Let a Pod stay for a while on a node that fails, as the DefaultTolerationSeconds admission plug-in does."""
+    present = objects_at(spec, "tolerations")
+    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+        if not any(
+            item.get("key") in (key, None, "") and item.get("effect") in ("NoExecute", None) for item in present
+        ):
+            toleration = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+            spec["tolerations"] = [*(spec.get("tolerations") or ()), toleration]
 
 
 def _quality(spec: JsonObject) -> str:
@@ -111,8 +136,14 @@ def _quality(spec: JsonObject) -> str:
 
 def _prepare_job(new: JsonObject, old: JsonObject | None) -> None:
     spec = new.setdefault("spec", {})
-    if old is not None or spec.get("manualSelector"):
-        return
+    if old is None and not spec.get("manualSelector"):
+        _select_own_pods(new, spec)
+    labels = object_at(spec, "template", "metadata", "labels")
+    if labels and not new["metadata"].get("labels"):
+        new["metadata"]["labels"] = dict(labels)
+
+
+def _select_own_pods(new: JsonObject, spec: JsonObject) -> None:
     uid, name = new["metadata"]["uid"], new["metadata"]["name"]
     labels = {
         "batch.kubernetes.io/controller-uid": uid,
@@ -144,9 +175,13 @@ def _immutable(new: JsonObject, old: JsonObject | None, *path: str) -> Iterator[
 
 
 def _check_pod(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
+    yield from check_pod_spec(object_at(new, "spec"), "spec")
     if old is None:
-        yield from check_pod_spec(object_at(new, "spec"), "spec")
         return
+    for group in ("containers", "initContainers"):
+        if len(objects_at(new, "spec", group)) != len(objects_at(old, "spec", group)):
+            yield forbidden(f"spec.{group}", "pod updates may not add or remove containers")
+            return
     before, after = _fixed_pod_spec(old), _fixed_pod_spec(new)
     if before != after:
         yield Cause(
@@ -192,12 +227,21 @@ def _check_service(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
     address = spec.get("clusterIP")
     if address and address != "None" and not _is_address(address):
         yield invalid("spec.clusterIPs[0]", address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+    if kind != "LoadBalancer":
+        if spec.get("loadBalancerClass") is not None:
+            yield forbidden("spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'")
+        if spec.get("healthCheckNodePort"):
+            text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+            yield invalid("spec.healthCheckNodePort", spec["healthCheckNodePort"], text)
+    if (chosen := spec.get("trafficDistribution")) is not None:
+        ways = ("PreferClose", "PreferSameZone", "PreferSameNode")
+        yield from one_of("spec.trafficDistribution", chosen, ways)
     if spec.get("externalTrafficPolicy") and kind not in ("NodePort", "LoadBalancer"):
         text = "may only be set for externally-accessible services"
         yield invalid("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], text)
-    if old is not None and dig(old, "spec", "clusterIP") and kind == dig(old, "spec", "type"):
-        if address != dig(old, "spec", "clusterIP"):
-            yield invalid("spec.clusterIPs[0]", [address], "may not change once set")
+    before = dig(old, "spec", "clusterIP") if kind == dig(old, "spec", "type") else None
+    if before and address != before:
+        yield invalid("spec.clusterIPs[0]", [address], "may not change once set")
 
 
 def _check_service_port(port: JsonObject, where: str, names: set[str], *, several: bool) -> Iterator[Cause]:
@@ -261,7 +305,7 @@ def _not_base64(value: str) -> bool:
 
 
 def _check_definition(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
-    yield from check_definition(new)
+    yield from check_definition(new, old)
     yield from _immutable(new, old, "spec", "scope")
 
 

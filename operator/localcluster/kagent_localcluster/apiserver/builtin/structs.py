@@ -106,7 +106,9 @@ def _converter(package: str, go_type: str) -> Convert:
     if go_type.startswith("map["):
         return _map_of(_element(package, go_type.partition("]")[2]))
     last = go_type.rpartition(".")[2]
-    if go_type == "[]byte" or last in _AS_IT_IS:
+    if go_type == "[]byte":
+        return lambda value: "" if value is None else value
+    if last in _AS_IT_IS:
         return _as_it_is
     if last == "Quantity":
         return canonical_quantity

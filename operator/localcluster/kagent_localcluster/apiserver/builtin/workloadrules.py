@@ -144,15 +144,30 @@ def check_job(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
         yield required(field, 'valid values: "OnFailure", "Never"')
     elif policy not in ("OnFailure", "Never"):
         yield unsupported(field, policy, ("OnFailure", "Never"))
-    selector = spec.get("selector")
-    if not is_object(selector):
-        yield required("spec.selector")
-    elif faults := list(check_selector(selector, "spec.selector")):
-        yield from faults
-    elif not selector_matches(selector, labels := object_at(spec, "template", "metadata", "labels")):
-        yield invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
+    yield from _check_job_selector(spec)
     if old is not None:
         former: JsonObject = object_at(old, "spec")
         for name in ("completions", "selector", "template", "completionMode"):
             if spec.get(name) != former.get(name):
                 yield invalid(f"spec.{name}", spec.get(name), "field is immutable")
+
+
+def _check_job_selector(spec: JsonObject) -> Iterator[Cause]:
+    field, labels = "spec.template.metadata.labels", object_at(spec, "template", "metadata", "labels")
+    if not spec.get("manualSelector") and spec.get("selector") is not None:
+        for name in (
+            "batch.kubernetes.io/controller-uid",
+            "batch.kubernetes.io/job-name",
+            "controller-uid",
+            "job-name",
+        ):
+            if name not in labels:
+                yield required(f"{field}[{name}]")
+    selector = spec.get("selector")
+    if not is_object(selector):
+        yield required("spec.selector")
+    elif faults := list(check_selector(selector, "spec.selector")):
+        yield from faults
+        return
+    if not is_object(selector) or not selector_matches(selector, labels):
+        yield invalid(field, labels or None, "`selector` does not match template `labels`")

@@ -20,6 +20,7 @@ __all__ = [
     "FieldSet",
     "decode",
     "encode",
+    "fields_below",
     "fields_of",
     "is_key_field",
     "item_key",
@@ -50,6 +51,13 @@ def fields_of(schema: Node, obj: JsonObject) -> FieldSet:
                     _collect(node.child(name) or EMPTY, value[name], ("f:metadata", f"f:{name}"), found)
         else:
             _collect(node, value, (f"f:{key}",), found)
+    return found
+
+
+def fields_below(node: Node, value: Any, path: FieldPath) -> FieldSet:
+    """Return the fields of a value that stands at a path of the object."""
+    found: FieldSet = set()
+    _collect(node, value, path, found)
     return found
 
 

@@ -6,24 +6,22 @@ since conversion strategy None changes no names.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
+from kagent_localcluster.apiserver.jsonvalue import copy_json, is_array, is_object
 from kagent_localcluster.apiserver.meta import now
 from kagent_localcluster.apiserver.patching import fieldsets
 from kagent_localcluster.apiserver.patching.fieldsets import FieldSet
 from kagent_localcluster.apiserver.schema.node import EMPTY, Node
-from kagent_localcluster.errors import BadRequest, Cause, Conflict
+from kagent_localcluster.errors import Cause, Conflict
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["Applied", "Manager", "apply_config", "read_entries", "track_update"]
+__all__ = ["Applied", "Manager", "apply_config", "read_entries", "track_part", "track_update"]
 
 
-@dataclass(frozen=True)
-class Manager:
+class Manager(NamedTuple):
     """Who writes: name, operation and subresource identify an entry."""
 
     name: str
@@ -115,6 +113,43 @@ def track_update(
     return _dump(kept)
 
 
+def track_part(
+    schema: Node, part: str, new: JsonObject, old: JsonObject, managed: list[JsonObject], manager: Manager
+) -> list[JsonObject]:
+    """Return managedFields after a write that changed one top-level field only, such as a status.
+
+    Entries that hold nothing of the part stay as they are, unread: this is what makes status writes cheap.
+    """
+    node, root = schema.child(part) or EMPTY, f"f:{part}"
+    after, before = (fieldsets.fields_below(node, obj[part], (root,)) if part in obj else set() for obj in (new, old))
+    changed = {
+        path
+        for path in after
+        if path not in before
+        or (path[-1][0] != "k" and fieldsets.lookup(schema, new, path) != fieldsets.lookup(schema, old, path))
+    }
+    kept: list[JsonObject] = []
+    mine: Entry | None = None
+    for raw in managed:
+        own = (raw.get("manager"), raw.get("operation"), raw.get("subresource", "")) == manager
+        if not own and root not in (raw.get("fieldsV1") or ()):
+            kept.append(raw)
+            continue
+        for entry in read_entries({"managedFields": [raw]}):
+            fields = frozenset(path for path in entry.fields if path[0] != root or path in after)
+            if own:
+                mine = replace(entry, fields=fields)
+            elif fields := fields - changed:
+                kept.append(replace(entry, fields=fields).dump())
+    if changed:
+        fields = frozenset(changed) if mine is None else frozenset(changed) | mine.fields
+        mine = Entry(manager, new["apiVersion"], now(), fields)
+    if mine is not None and mine.fields:
+        kept.append(mine.dump())
+    kept.sort(key=lambda raw: (raw.get("operation") != "Apply", raw.get("time", ""), raw.get("manager", "")))
+    return kept
+
+
 def apply_config(
     schema: Node, live: JsonObject, config: JsonObject, manager: Manager, *, force: bool, qualified: str
 ) -> Applied:
@@ -182,6 +217,8 @@ def _conflict(conflicts: list[tuple[str, tuple[str, ...]]], qualified: str) -> C
 
 def _merge(node: Node, target: Any, config: Any) -> Any:
     """Return target and configuration merged by the schema's list and map types."""
+    if config is None and node.type in ("object", "array") and target is not None:
+        return target
     if is_object(config) and node.map_type != "atomic":
         merged: dict[str, Any] = dict(target) if is_object(target) else {}
         for key, value in config.items():
@@ -192,23 +229,23 @@ def _merge(node: Node, target: Any, config: Any) -> Any:
     if is_array(config) and node.list_type == "set":
         kept: list[Any] = list(target) if is_array(target) else []
         return kept + [item for item in config if item not in kept]
-    return copy.deepcopy(config)
+    return copy_json(config)
 
 
 def _merge_keyed(node: Node, target: list[Any], config: list[Any]) -> list[Any]:
-    keys = [fieldsets.item_key(node, item) if is_object(item) else "" for item in target]
-    seen: set[str] = set()
-    for item in config:
-        if not is_object(item):
-            raise BadRequest(f"list item {item!r} is no object")
-        key = fieldsets.item_key(node, item)
-        if key in seen:
-            raise BadRequest(f"duplicate entries for key [{fieldsets.show((key,)).strip('[]')}]")
-        seen.add(key)
-        if key in keys:
-            index = keys.index(key)
-            target[index] = _merge(node.items, target[index], item)
-        else:
-            target.append(copy.deepcopy(item))
-            keys.append(key)
-    return target
+    """Return both lists' items: the configuration's in its order, the others where they stood between them."""
+    wanted = {fieldsets.item_key(node, item): item for item in config}
+    present = [(fieldsets.item_key(node, item) if is_object(item) else "", item) for item in target]
+    known = dict(present)
+    merged: list[Any] = []
+    done: set[str] = set()
+    left = list(wanted)
+    for key, item in present:
+        if key not in wanted:
+            merged.append(item)
+            continue
+        while key not in done:
+            first = left.pop(0)
+            done.add(first)
+            merged.append(_merge(node.items, known.get(first), wanted[first]))
+    return merged + [_merge(node.items, known.get(key), wanted[key]) for key in left]

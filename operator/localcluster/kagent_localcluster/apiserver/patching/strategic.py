@@ -10,7 +10,7 @@ from typing import Any
 
 from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
 from kagent_localcluster.apiserver.schema.node import EMPTY, Node
-from kagent_localcluster.errors import BadRequest
+from kagent_localcluster.errors import BadRequest, NotTyped
 
 __all__ = ["strategic_merge"]
 
@@ -22,7 +22,8 @@ def strategic_merge(node: Node, target: Any, patch: dict[str, Any]) -> dict[str,
     """Return the target object with the patch applied; the arguments stay as they are.
 
     Raises:
-        BadRequest: a list item lacks its merge key, or a directive is unknown.
+        NotTyped: a list item lacks its merge key.
+        BadRequest: a directive is unknown.
     """
     directive = patch.get("$patch")
     if directive == "replace":
@@ -61,6 +62,8 @@ def _merge_field(node: Node, current: Any, value: Any, order: list[Any] | None) 
         return strategic_merge(node, current, value)
     if not is_array(value) or "merge" not in node.patch_strategy.split(","):
         return value
+    if current is None:
+        return [_plain(item) for item in value if not (is_object(item) and "$patch" in item)]
     if not node.merge_key:
         # A set of plain values, such as finalizers.
         kept: list[Any] = list(current) if is_array(current) else []
@@ -70,6 +73,13 @@ def _merge_field(node: Node, current: Any, value: Any, order: list[Any] | None) 
     return _ordered(merged, order, node.merge_key) if order is not None else merged
 
 
+def _plain(value: Any) -> Any:
+    """Return what a patch adds where nothing was: without nulls and directives."""
+    if not is_object(value):
+        return value
+    return {key: _plain(item) for key, item in value.items() if item is not None and not key.startswith("$")}
+
+
 def _merge_list(node: Node, current: list[Any], patch: list[Any]) -> list[Any]:
     key = node.merge_key
     if any(is_object(item) and item.get("$patch") == "replace" for item in patch):
@@ -77,9 +87,9 @@ def _merge_list(node: Node, current: list[Any], patch: list[Any]) -> list[Any]:
     merged: list[Any] = list(current)
     for item in patch:
         if not is_object(item):
-            raise BadRequest(f"map: {item!r} does not contain declared merge key: {key}")
+            raise NotTyped(f"map: {item!r} does not contain declared merge key: {key}")
         if key not in item:
-            raise BadRequest(f"map: {_shown(item)} does not contain declared merge key: {key}")
+            raise NotTyped(f"map: {_shown(item)} does not contain declared merge key: {key}")
         index = next((i for i, other in enumerate(merged) if is_object(other) and other.get(key) == item[key]), None)
         if item.get("$patch") == "delete":
             # The same key may stand twice (a port under two protocols): delete takes all of them.

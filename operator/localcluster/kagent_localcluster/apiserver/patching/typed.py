@@ -39,9 +39,6 @@ def _problems(node: Node, value: Any, path: str) -> Iterator[str]:
             yield f"{path}: expected any scalar, got {_shown(value)}"
         return
     match node.type:
-        case "object" if not node.property_names and node.extra is None:
-            # Nothing is said about its fields: the type is deduced from the value.
-            return
         case "object":
             yield from _object(node, value, path)
         case "array":
@@ -77,7 +74,8 @@ def _object(node: Node, value: Any, path: str) -> Iterator[str]:
     for key, item in value.items():
         if (child := node.child(key)) is not None:
             yield from _problems(child, item, f"{path}.{key}")
-        elif not node.keeps_unknown:
+        elif not node.keeps_unknown and (node.property_names or node.extra is not None):
+            # Where nothing is said about fields, their types are deduced.
             yield f"{path}.{key}: field not declared in schema"
 
 

@@ -52,6 +52,8 @@ def check_rules(
     Where nothing changed only rules that look at ``oldSelf`` are asked again (validation ratcheting), and without
     ``transitions``, when the schema has no such rules, not even those.
     """
+    if not node.ruled:
+        return
     unchanged = old is not None and value == old
     if unchanged and not transitions:
         return

@@ -45,8 +45,8 @@ def mark_accepted(crd: JsonObject, time: str) -> None:
     status["conditions"] = list(known.values())
 
 
-def check_definition(crd: JsonObject) -> Iterator[Cause]:
-    """Yield the faults of a definition that would make it unservable."""
+def check_definition(crd: JsonObject, old: JsonObject | None = None) -> Iterator[Cause]:
+    """Yield the faults of a definition that would make it unservable; versions that ``old`` has are not read again."""
     spec, name = crd["spec"], crd["metadata"]["name"]
     plural, group = dig(spec, "names", "plural") or "", spec.get("group") or ""
     if name != f"{plural}.{group}":
@@ -67,7 +67,10 @@ def check_definition(crd: JsonObject) -> Iterator[Cause]:
     versions: list[JsonObject] = spec.get("versions") or []
     if sum(bool(version.get("storage")) for version in versions) != 1:
         yield Cause("spec.versions", "Invalid value: must have exactly one version marked as storage version")
+    known = objects_at(old, "spec", "versions")
     for index, version in enumerate(versions):
+        if version in known:
+            continue
         yield from _check_version(version, f"spec.versions[{index}]")
 
 

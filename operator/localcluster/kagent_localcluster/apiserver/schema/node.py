@@ -28,6 +28,7 @@ class Node:
         "_items",
         "_properties",
         "_resolve",
+        "_ruled",
         "embedded",
         "int_or_string",
         "list_keys",
@@ -60,6 +61,7 @@ class Node:
         self._children: dict[str, Node] = {}
         self._items: Node | None = None
         self._extra: Node | None = None
+        self._ruled: bool | None = None
         self.type: str = raw.get("type", "")
         self.nullable = bool(raw.get("nullable"))
         self.preserve = bool(raw.get("x-kubernetes-preserve-unknown-fields"))
@@ -94,6 +96,13 @@ class Node:
         return node
 
     @property
+    def ruled(self) -> bool:
+        """Return True when a CEL rule stands here or anywhere below."""
+        if self._ruled is None:
+            self._ruled = _holds_rules(self.raw)
+        return self._ruled
+
+    @property
     def extra(self) -> Node | None:
         """Return the schema of undeclared keys (additionalProperties), None when there is none."""
         if self._extra is None:
@@ -122,6 +131,13 @@ class Node:
         return self.preserve or (
             not self._properties and self.raw.get("additionalProperties") is None and not self.type
         )
+
+
+def _holds_rules(raw: dict[str, Any]) -> bool:
+    if "x-kubernetes-validations" in raw:
+        return True
+    below: list[Any] = [*(raw.get("properties") or {}).values(), raw.get("items"), raw.get("additionalProperties")]
+    return any(_holds_rules(schema) for schema in below if is_object(schema))
 
 
 EMPTY = Node({})

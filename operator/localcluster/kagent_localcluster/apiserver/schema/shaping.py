@@ -5,10 +5,9 @@ All three change the object in place; callers pass objects they own.
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-from kagent_localcluster.apiserver.jsonvalue import is_array, is_object
+from kagent_localcluster.apiserver.jsonvalue import copy_json, is_array, is_object
 from kagent_localcluster.apiserver.schema.node import EMPTY, Node
 
 __all__ = ["drop_nulls", "prune", "set_defaults"]
@@ -37,7 +36,7 @@ def set_defaults(node: Node, value: Any) -> None:
     if is_object(value):
         for key, raw in node.property_names.items():
             if key not in value and "default" in raw:
-                value[key] = copy.deepcopy(raw["default"])
+                value[key] = copy_json(raw["default"])
         for key, item in value.items():
             if isinstance(item, (dict, list)) and (child := node.child(key)):
                 set_defaults(child, item)
