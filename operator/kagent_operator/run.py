@@ -130,19 +130,18 @@ async def _lead(options: Options, operator: Operator, client: KubeClient, namesp
         await asyncio.shield(leader.release())
 
 
-def _import_servers() -> None:
-    """Import what serving needs; half a second that the reconcilers need not wait for."""
-    for name in ("uvicorn", "kagent_operator.health", "kagent_operator.gateway", "kagent_operator.store"):
-        importlib.import_module(name)
+async def _imported(*names: str) -> None:
+    """Import modules in a thread: a second of work that the reconcilers need not wait for."""
+    for name in names:
+        await asyncio.to_thread(importlib.import_module, name)
 
 
 async def _serve(
     options: Options, operator: Operator, client: KubeClient, namespaces: tuple[str, ...], stop: asyncio.Event
 ) -> None:
-    await asyncio.to_thread(_import_servers)
-    from kagent_operator.api import open_api
+    """Serve health at once, and the HTTP API when it is imported."""
+    await _imported("uvicorn", "kagent_operator.health")
     from kagent_operator.health import create_health_app
-    from kagent_operator.metrics import render_metrics
 
     api_serves = asyncio.Event()
 
@@ -151,9 +150,17 @@ async def _serve(
             return "; ".join(operator.cache.problems()) or "the cluster's objects are being listed"
         return "" if api_serves.is_set() else "the HTTP API is starting"
 
-    health = create_health_app(ready=ready, metrics=lambda: render_metrics(operator))
+    def metrics() -> str:
+        from kagent_operator.metrics import render_metrics
+
+        return render_metrics(operator)
+
+    health = create_health_app(ready=ready, metrics=metrics)
     async with asyncio.TaskGroup() as group:
         group.create_task(_serve_app(health, options.health_address, stop))
+        await _imported("kagent_operator.store", "kagent_operator.gateway")
+        from kagent_operator.api import open_api
+
         async with open_api(options, operator, client, namespaces) as app:
             await _serve_app(app, options.http_address, stop, started=api_serves)
 

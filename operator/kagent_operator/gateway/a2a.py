@@ -15,8 +15,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from kagent_api.kube.resources import JsonObject
 from kagent_api.names import agent_id
-from kagent_api.schema import JsonObject
 from kagent_operator.gateway.cards import is_card_path
 from kagent_operator.gateway.context import acting_on, body_of, caller, gateway_of
 from kagent_operator.gateway.directory import field, rows

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kagent_api.conditions import get_condition
+from kagent_api.kube.resources import JsonObject
 from kagent_api.names import GROUP, agent_id
-from kagent_api.schema import JsonObject
 from kagent_operator.gateway.context import Gateway, caller, gateway_of
 from kagent_operator.gateway.directory import field, meta, ref_of
 from kagent_operator.gateway.errors import BadRequest, Missing

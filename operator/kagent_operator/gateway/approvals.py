@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
+from kagent_api.kube.resources import JsonObject
 from kagent_api.names import HITL_EXTENSION
-from kagent_api.schema import JsonObject
 from kagent_operator.gateway.directory import field, rows
 
 __all__ = ["ask_in_words_of_1_0", "decide_in_words_of_0_3", "left_out"]

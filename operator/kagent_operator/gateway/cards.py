@@ -6,18 +6,21 @@ A2A extensions it speaks, a BYO agent's skills) is asked for, briefly, and remem
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
 from kagent_api.agent_card import CARD_PATH, LEGACY_CARD_PATH, agent_card, card_at
-from kagent_api.agents import Agent
 from kagent_api.conditions import get_condition
-from kagent_api.schema import JsonObject, parse
+from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.directory import field, meta, rows
+
+if TYPE_CHECKING:
+    from kagent_api.agents import AgentSpec
 
 __all__ = ["CardReader", "is_card_path"]
 
@@ -33,6 +36,14 @@ class _Seen:
     until: float
 
 
+def _spec(agent: JsonObject) -> AgentSpec:
+    """Read an agent's spec. Its types are imported here, because the gateway's start has no use for them."""
+    from kagent_api.agents import Agent
+    from kagent_api.schema import parse
+
+    return parse(Agent, agent).spec
+
+
 def is_card_path(path: str) -> bool:
     return path.endswith((CARD_PATH, LEGACY_CARD_PATH))
 
@@ -46,9 +57,11 @@ class CardReader:
 
     async def card(self, agent: JsonObject, agent_url: str, public_url: str) -> JsonObject:
         """Return the agent's card with every address replaced by ``public_url``; raise InvalidSpec for a bad spec."""
+        # In a thread: the first call imports the resource types, which takes a tenth of a second.
+        spec = await asyncio.to_thread(_spec, agent)
         about = meta(agent)
         namespace, name = str(about.get("namespace", "")), str(about.get("name", ""))
-        card = agent_card(namespace, name, parse(Agent, agent).spec)
+        card = agent_card(namespace, name, spec)
         said = await self._said(agent, agent_url)
         if said is not None:
             extensions = field(said, "capabilities", "extensions")

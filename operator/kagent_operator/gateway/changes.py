@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kagent_api.kube import AlreadyExists, KubeError, NotFound
-from kagent_api.schema import JsonObject
+from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.agents import model_config_response, shown
 from kagent_operator.gateway.context import caller, gateway_of, json_body, text_field, writer_of
 from kagent_operator.gateway.directory import meta, rows

@@ -9,7 +9,7 @@ from typing import Any, cast
 import httpx
 from starlette.requests import Request
 
-from kagent_api.schema import JsonObject
+from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.cards import CardReader
 from kagent_operator.gateway.dialect_memory import DialectMemory
 from kagent_operator.gateway.directory import AgentDirectory

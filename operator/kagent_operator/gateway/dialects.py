@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Literal, cast
 
-from kagent_api.schema import JsonObject
+from kagent_api.kube.resources import JsonObject
 
 __all__ = [
     "METHODS", "Dialect", "dialect_of_task", "event_to", "legacy_state", "message_to", "result_to", "send_params_to",

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
+from kagent_api.kube.resources import JsonObject
 from kagent_api.names import TOOLS_LABEL, agent_id
-from kagent_api.schema import JsonObject
 
 __all__ = ["AgentDirectory", "agent_by_id", "field", "meta", "published_tools", "ref_of", "rows"]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from starlette.responses import Response
 
-from kagent_api.schema import JsonObject
+from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.context import Gateway
 from kagent_operator.gateway.dialects import task_to
 from kagent_operator.gateway.directory import field, rows

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from kagent_api.conditions import get_condition
+from kagent_api.kube.resources import JsonObject
 from kagent_api.names import HITL_EXTENSION
-from kagent_api.schema import JsonObject
 from kagent_operator.gateway.approvals import left_out
 from kagent_operator.gateway.context import Gateway
 from kagent_operator.gateway.directory import field, meta, ref_of

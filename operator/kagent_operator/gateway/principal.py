@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, cast
 
 from starlette.requests import Request
 
-from kagent_api.schema import JsonObject
+from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.errors import Unauthorized
 from kagent_operator.gateway.settings import GatewaySettings
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kagent_api.schema import JsonObject
+from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.context import Gateway, caller, gateway_of, json_body, text_field, writer_of
 from kagent_operator.gateway.directory import field, meta, ref_of
 from kagent_operator.gateway.errors import BadRequest, Missing

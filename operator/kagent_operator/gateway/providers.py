@@ -6,16 +6,14 @@ names of models are suggestions: any name may be written into a ModelConfig.
 
 from __future__ import annotations
 
-from typing import Final, get_args
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from kagent_api.conditions import get_condition
-from kagent_api.crds import crd_schema
-from kagent_api.modelconfigs import ModelProvider
-from kagent_api.schema import JsonObject
+from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.context import caller, gateway_of
 from kagent_operator.gateway.directory import field, meta, rows
 from kagent_operator.gateway.errors import Missing
@@ -56,10 +54,13 @@ async def list_models(request: Request) -> Response:
 
 
 async def list_providers(request: Request) -> Response:
+    # Imported here: building the schema of every resource takes longer than the gateway's own start.
+    from kagent_api.crds import crd_schema
+
     caller(request)
     spec = crd_schema("ModelConfig")["properties"]["spec"]["properties"]
     providers: list[JsonObject] = []
-    for name in get_args(ModelProvider):
+    for name in _BLOCKS:
         block = spec[_BLOCKS[name]]
         needed = block.get("required", [])
         optional = [key for key in block.get("properties", {}) if key not in needed]

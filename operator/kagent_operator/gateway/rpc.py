@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from starlette.responses import Response
 
 from kagent_api.errors import KagentError
-from kagent_api.schema import JsonObject
+from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.dialects import Dialect, legacy_state
 from kagent_operator.gateway.replies import as_json
 from kagent_operator.gateway.tasks import stored_task_to

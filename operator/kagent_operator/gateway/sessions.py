@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kagent_api.kube.resources import JsonObject
 from kagent_api.names import agent_id
-from kagent_api.schema import JsonObject
 from kagent_operator.gateway.context import Gateway, acting_on, caller, gateway_of, json_body, text_field
 from kagent_operator.gateway.directory import agent_by_id, meta
 from kagent_operator.gateway.errors import BadRequest, Forbidden, Missing

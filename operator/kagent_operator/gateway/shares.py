@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kagent_api.schema import JsonObject
+from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.context import acting_on, body_of, gateway_of, json_object
 from kagent_operator.gateway.errors import BadRequest, Forbidden, Missing
 from kagent_operator.gateway.replies import ok

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kagent_api.schema import JsonObject
+from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.approvals import ask_in_words_of_1_0
 from kagent_operator.gateway.context import acting_on, caller, gateway_of, json_body, text_field
 from kagent_operator.gateway.dialects import Dialect, dialect_of_task, legacy_state, task_to

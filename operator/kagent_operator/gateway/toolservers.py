@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kagent_api.schema import JsonObject
+from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.context import caller, gateway_of
 from kagent_operator.gateway.directory import AgentDirectory, field, meta, published_tools, ref_of, rows
 from kagent_operator.gateway.replies import ok

@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
-from kagent_api.schema import JsonObject
+from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.approvals import ask_in_words_of_1_0, decide_in_words_of_0_3
 from kagent_operator.gateway.dialects import METHODS, Dialect, event_to, result_to, send_params_to, wire_state
 from kagent_operator.gateway.rpc import METHOD_NOT_FOUND, VERSION_NOT_SUPPORTED, Call

@@ -8,8 +8,15 @@ from __future__ import annotations
 from typing import Protocol
 
 from kagent_api.kube import KubeClient, Resource
-from kagent_api.kube.resources import AGENTS, CONFIGMAPS, MCPSERVERS, MODELCONFIGS, REMOTEMCPSERVERS, SECRETS
-from kagent_api.schema import JsonObject
+from kagent_api.kube.resources import (
+    AGENTS,
+    CONFIGMAPS,
+    MCPSERVERS,
+    MODELCONFIGS,
+    REMOTEMCPSERVERS,
+    SECRETS,
+    JsonObject,
+)
 
 __all__ = ["KubeWriter", "ResourceWriter"]
 
