@@ -73,7 +73,7 @@ async def a2a(request: Request) -> ASGIApp:
         writing = call.method not in ("tasks/get", "GetTask", "tasks/list", "ListTasks")
         user_id = (await acting_on(request, _context_of(call), writing=writing)).user_id
     try:
-        stored = await answer_from_store(call, gateway.store, user_id, agent_id(namespace, name))
+        stored = await answer_from_store(call, gateway, user_id, agent_id(namespace, name))
     except RpcError as error:
         return rpc_error(call.id, error.code, str(error))
     if stored is not None:

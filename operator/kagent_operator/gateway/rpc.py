@@ -16,10 +16,11 @@ from starlette.responses import Response
 
 from kagent_api.errors import KagentError
 from kagent_api.kube.resources import JsonObject
+from kagent_operator.gateway.context import Gateway
 from kagent_operator.gateway.dialects import Dialect, legacy_state
+from kagent_operator.gateway.orphans import settled
 from kagent_operator.gateway.replies import as_json
 from kagent_operator.gateway.tasks import stored_task_to
-from kagent_operator.store import Store
 from kagent_operator.store.database import moment_of, rfc3339
 
 __all__ = ["Call", "RpcError", "answer_from_store", "rpc_error", "rpc_result"]
@@ -90,24 +91,25 @@ def rpc_error(id: object, code: int, message: str) -> Response:
     return as_json({"jsonrpc": "2.0", "id": id, "error": error})
 
 
-async def answer_from_store(call: Call, store: Store, user_id: str, agent_id: str) -> JsonObject | None:
+async def answer_from_store(call: Call, gateway: Gateway, user_id: str, agent_id: str) -> JsonObject | None:
     """Return the result of a call that the store answers, None for any other; raise RpcError."""
     handler = _HANDLERS.get(call.method)
-    return await handler(call, store, user_id, agent_id) if handler else None
+    return await handler(call, gateway, user_id, agent_id) if handler else None
 
 
-async def _get_task(call: Call, store: Store, user_id: str, agent_id: str) -> JsonObject:
+async def _get_task(call: Call, gateway: Gateway, user_id: str, agent_id: str) -> JsonObject:
     del agent_id  # a task's id is enough, and an agent renamed keeps its tasks
     wanted = call.params.get("id")
     if not isinstance(wanted, str) or not wanted:
         raise RpcError(INVALID_PARAMS, "id is required")
-    task = await store.tasks.get(user_id, wanted)
+    task = await gateway.store.tasks.get(user_id, wanted)
     if task is None:
         raise RpcError(TASK_NOT_FOUND, f"Task {wanted} not found")
+    (task,) = await settled(gateway, [task])
     return _shortened(stored_task_to(call.dialect, task), call, _count(call.params, "historyLength"))
 
 
-async def _list_tasks(call: Call, store: Store, user_id: str, agent_id: str) -> JsonObject:
+async def _list_tasks(call: Call, gateway: Gateway, user_id: str, agent_id: str) -> JsonObject:
     params = call.params
     asked = _count(params, "pageSize")
     size = _PAGE_SIZE if asked is None else asked
@@ -115,7 +117,7 @@ async def _list_tasks(call: Call, store: Store, user_id: str, agent_id: str) -> 
         raise RpcError(INVALID_PARAMS, f"pageSize must be between 1 and {_LARGEST_PAGE}")
     offset = _offset(params.get("pageToken"))
     state = _state(params.get("status"))
-    page = await store.tasks.page(
+    page = await gateway.store.tasks.page(
         user_id,
         agent_id=agent_id,
         session_id=str(params.get("contextId") or ""),
@@ -125,7 +127,7 @@ async def _list_tasks(call: Call, store: Store, user_id: str, agent_id: str) -> 
         limit=size,
     )
     tasks: list[JsonObject] = []
-    for stored in page.tasks:
+    for stored in await settled(gateway, page.tasks):
         task = _shortened(stored_task_to(call.dialect, stored), call, _count(params, "historyLength"))
         if not params.get("includeArtifacts"):
             task.pop("artifacts", None)
@@ -138,7 +140,7 @@ async def _list_tasks(call: Call, store: Store, user_id: str, agent_id: str) -> 
     return {"tasks": tasks, "nextPageToken": token, "pageSize": size, "totalSize": page.total}
 
 
-_Handler = Callable[[Call, Store, str, str], Awaitable[JsonObject]]
+_Handler = Callable[[Call, Gateway, str, str], Awaitable[JsonObject]]
 _HANDLERS: dict[str, _Handler] = {
     "tasks/get": _get_task,
     "GetTask": _get_task,

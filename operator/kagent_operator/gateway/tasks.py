@@ -15,6 +15,7 @@ from kagent_operator.gateway.approvals import ask_in_words_of_1_0
 from kagent_operator.gateway.context import acting_on, caller, gateway_of, json_body, text_field
 from kagent_operator.gateway.dialects import Dialect, dialect_of_task, legacy_state, task_to
 from kagent_operator.gateway.errors import BadRequest, Conflict, Missing
+from kagent_operator.gateway.orphans import settled
 from kagent_operator.gateway.replies import ok
 from kagent_operator.store import TaskOwned
 from kagent_operator.store.tasks import StoredTask
@@ -48,10 +49,10 @@ async def session_tasks(request: Request) -> Response:
     dialect = wire_dialect(request)
     session_id = request.path_params["id"]
     acting = await acting_on(request, session_id, writing=False)
-    store = gateway_of(request).store
-    if await store.sessions.get(acting.user_id, session_id) is None:
+    gateway = gateway_of(request)
+    if await gateway.store.sessions.get(acting.user_id, session_id) is None:
         raise Missing(f"Session {session_id} not found")
-    tasks = await store.tasks.of_session(acting.user_id, session_id)
+    tasks = await settled(gateway, await gateway.store.tasks.of_session(acting.user_id, session_id))
     return ok([stored_task_to(dialect, task) for task in tasks], "Successfully listed tasks")
 
 
@@ -81,7 +82,7 @@ async def put_task(request: Request) -> Response:
 
 async def get_task(request: Request) -> Response:
     dialect = wire_dialect(request)
-    task = await _mine(request)
+    (task,) = await settled(gateway_of(request), [await _mine(request)])
     return ok(stored_task_to(dialect, task), "Successfully retrieved task")
 
 

@@ -40,6 +40,10 @@ class Tasks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def now(self) -> int:
+        """Return this moment as tasks' times are written: nanoseconds, never the same twice."""
+        return self._database.now()
+
     async def put(
         self, user_id: str, id: str, *, session_id: str, state: str, data: str, protocol_version: str
     ) -> StoredTask:
