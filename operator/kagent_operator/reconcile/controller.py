@@ -23,8 +23,9 @@ from kagent_operator.translate.fields import JsonObject, mapping, rows, text
 __all__ = ["Controller"]
 
 _log = logging.getLogger(__name__)
-# Reconciling is mostly waiting for writes; more at once would only queue up in the API server.
-_WORKERS: Final = 8
+# Reconciling is mostly waiting for writes, up to three at once for each; beyond a dozen requests in flight the client's
+# own work per request grows with their number (measured: twice as much at 24).
+_WORKERS: Final = 4
 
 
 class Controller:

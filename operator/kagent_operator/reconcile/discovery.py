@@ -7,7 +7,9 @@ amount, since the server may be anybody's; never logs a header.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
+import importlib
 import json
 import ssl
 from collections.abc import Mapping
@@ -27,6 +29,7 @@ __all__ = ["DEFINITION", "Target", "Tool", "discover"]
 _MAX_PAGES: Final = 100
 _MAX_TOOLS: Final = 2000
 _MAX_REASON: Final = 300
+_MCP_MODULES: Final = ("httpx2", "mcp.client.client", "mcp.client.sse", "mcp.client.streamable_http", "mcp_types")
 # What the model and the approval rules see of a tool.
 DEFINITION: Final = ("title", "description", "inputSchema", "outputSchema", "annotations")
 
@@ -78,7 +81,9 @@ async def discover(target: Target) -> list[Tool]:
 
     Raises DiscoveryFailed that names the address and the reason: refused, timed out, not MCP, ...
     """
-    # Importing takes a quarter of a second and 30 MB, which an operator without tool servers need not pay.
+    # Importing takes up to a second and 30 MB, which an operator without tool servers need not pay; in a thread, so that
+    # reconciling goes on meanwhile.
+    await asyncio.to_thread(_import_mcp)
     import httpx2
     from mcp.shared.exceptions import MCPError
 
@@ -89,6 +94,12 @@ async def discover(target: Target) -> list[Tool]:
         raise DiscoveryFailed(f"{target.url}: no answer within {target.timeout:g} s (spec.timeout)") from error
     except (httpx2.HTTPError, MCPError, OSError, ValueError, BaseExceptionGroup) as error:
         raise DiscoveryFailed(f"{target.url}: {_reason(error)}") from error
+
+
+@functools.cache
+def _import_mcp() -> None:
+    for name in _MCP_MODULES:
+        importlib.import_module(name)
 
 
 async def _list(target: Target) -> list[Tool]:
@@ -136,11 +147,17 @@ def _trust(target: Target) -> ssl.SSLContext | bool:
     if not target.verify:
         return False
     if not target.ca and target.system_cas:
-        return True
+        return _system_trust()
     context = ssl.create_default_context() if target.system_cas else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if target.ca:
         context.load_verify_locations(cadata=target.ca)
     return context
+
+
+@functools.cache
+def _system_trust() -> ssl.SSLContext:
+    # Reading the system's authorities takes 30 ms and more; every question to every server would pay it again.
+    return ssl.create_default_context()
 
 
 def _tool(raw: dict[str, Any]) -> Tool:

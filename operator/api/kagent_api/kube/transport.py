@@ -39,7 +39,7 @@ def http_client(access: Access, *, user_agent: str, env: Mapping[str, str] | Non
             verify=context,
             trust_env=False,
             # Every watch holds a connection; a limit would let watches starve each other and everything else.
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60.0),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=60.0),
             proxy=proxy or None,
             socket_options=_socket_options(),
         )
