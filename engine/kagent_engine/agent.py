@@ -29,6 +29,7 @@ from kagent_engine.events import (
 )
 from kagent_engine.history import Author, conversation, open_pause
 from kagent_engine.loop import Limits, Turn, run_turn
+from kagent_engine.memory import Recollection
 from kagent_engine.models.base import FilePart, Model, ModelError, TextPart
 from kagent_engine.sessions import Session, SessionStore, session_name
 from kagent_engine.shapes import JsonObject
@@ -64,6 +65,7 @@ class Agent:
     own_tools: Sequence[Tool] = ()
     require_approval: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
+    memory: Recollection | None = None
     compaction: CompactionRules | None = None
     summarizer: Model | None = None
     _compacting: dict[tuple[str, str], asyncio.Task[None]] = field(
@@ -107,6 +109,8 @@ class Agent:
         for source in self.sources:
             await source.aclose()
         await self.model.aclose()
+        if self.memory is not None:
+            await self.memory.aclose()
         if self.summarizer is not None:
             await self.summarizer.aclose()
 
@@ -153,10 +157,11 @@ class Agent:
             tools = await collect(
                 self.sources, request.context, own=self.own_tools, require_approval=self.require_approval
             )
+            notes = await self._notes(session, request, note)
             turn = Turn(
                 model=self.model,
                 tools=tools,
-                instruction=self.instruction,
+                instruction=self.instruction + notes,
                 history=history,
                 context=request.context,
                 api_key=request.api_key,
@@ -171,6 +176,17 @@ class Agent:
         if complaint:
             await emit(complaint)
         return ended
+
+    async def _notes(self, session: Session, request: TurnRequest, emit: Emit) -> str:
+        """Return what a session's first message brings back to memory; a memory that is away costs only that."""
+        if self.memory is None or len(session.events) > 1 or request.answers:
+            return ""
+        text = "\n".join(part.text for part in request.parts if isinstance(part, TextPart))
+        try:
+            return await self.memory.notes(text, request.context)
+        except (ModelError, StoreUnavailable) as error:
+            await emit(Warned("memory_unavailable", f"Nothing could be remembered: {error}", "memory"))
+            return ""
 
     def _opening(self, author: Author, request: TurnRequest, waiting: Sequence[Pending]) -> JsonObject:
         if not request.answers:

@@ -25,10 +25,14 @@ from kagent_engine.errors import ConfigError, KagentError
 from kagent_engine.settings import Settings
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from kagent_engine.bridge_child import Child
 
 __all__ = ["run_bridge", "serve_bridge"]
 
+# Shorter than what is left of a Pod's grace period after its server has been asked to end.
+_CALLS_PATIENCE_SECONDS = 3.0
 _TERMINATION_LOG = "/dev/termination-log"
 
 
@@ -96,22 +100,54 @@ async def _serve(
 ) -> None:
     from kagent_engine.bridge_server import create_app
 
+    calls = _Calls(create_app(child, host=host))
     server = _Server(
         uvicorn.Config(
-            create_app(child, host=host), http="httptools", ws="none", loop="asyncio", lifespan="on",
-            log_level="warning", access_log=False, timeout_graceful_shutdown=3,
+            calls, http="httptools", ws="none", loop="asyncio", lifespan="on",
+            log_level="critical", access_log=False, timeout_graceful_shutdown=0,
         )
     )  # fmt: skip
 
-    def end(_: object) -> None:
+    async def end() -> None:
+        """Let calls finish, then end: clients keep their listening streams open for ever."""
+        await stopped
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CALLS_PATIENCE_SECONDS):
+                await calls.idle.wait()
         server.should_exit = True
 
-    stopped.add_done_callback(end)
+    ending = asyncio.create_task(end())
     port = listener.getsockname()[1]
     print(f"mcp-bridge: {child.command.name}: serving http://{host}:{port}/mcp", file=sys.stderr)  # noqa: T201
     if ready is not None:
         ready.set()
-    await server.serve(sockets=[listener])
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        ending.cancel()
+
+
+class _Calls:
+    """The app, and whether requests that carry a message are being answered; ``idle`` is set while none is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._running = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        self._running += 1
+        self.idle.clear()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self.idle.set()
 
 
 class _Server(uvicorn.Server):

@@ -24,6 +24,8 @@ __all__ = ["StdioProcess"]
 
 # The shutdown order is MCP's (lifecycle, stdio): close stdin, wait, SIGTERM, wait, SIGKILL.
 _GRACE_SECONDS = 2.0
+# Most servers end when their input does; those that do not are told by a signal soon.
+_EOF_SECONDS = 0.3
 # A result may be an image in base64 on one line.
 _LONGEST_LINE = 256 * 1024 * 1024
 # A grandchild may hold the log's pipe open after the server has gone.
@@ -63,9 +65,9 @@ class StdioProcess:
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
-        if not await self._gone():
+        if not await self._gone(_EOF_SECONDS):
             self._signal(signal.SIGTERM)
-            if not await self._gone():
+            if not await self._gone(_GRACE_SECONDS):
                 self._signal(signal.SIGKILL)
                 await self._exit
         await asyncio.wait((self._log,), timeout=_LOG_SECONDS)
@@ -118,8 +120,8 @@ class StdioProcess:
                     await self.end()
                 group.cancel_scope.cancel()
 
-    async def _gone(self) -> bool:
-        done, _ = await asyncio.wait((self._exit,), timeout=_GRACE_SECONDS)
+    async def _gone(self, seconds: float) -> bool:
+        done, _ = await asyncio.wait((self._exit,), timeout=seconds)
         return bool(done)
 
     def _signal(self, number: signal.Signals) -> None:

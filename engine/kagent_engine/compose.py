@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from kagent_api.engine_config import Compaction
+from kagent_api.engine_config import Compaction, MemorySettings
 from kagent_engine.agent import Agent
 from kagent_engine.compaction import CompactionRules
 from kagent_engine.config import Configuration
 from kagent_engine.errors import ConfigError
 from kagent_engine.loop import Limits
+from kagent_engine.memory import LoadMemory, Recollection, SaveMemory, build_embedder
 from kagent_engine.models.factory import build_model
 from kagent_engine.server.app import Serving
-from kagent_engine.sessions import open_store
+from kagent_engine.sessions import Store, open_store
 from kagent_engine.settings import Settings
 from kagent_engine.tools.ask_user import AskUser
 from kagent_engine.tools.sources import build_sources
@@ -22,7 +23,7 @@ __all__ = ["compose"]
 
 logger = logging.getLogger(__name__)
 
-_NOT_YET: Final = ("memory", "share_tools", "execute_code", "network")
+_NOT_YET: Final = ("share_tools", "execute_code", "network")
 
 
 def compose(configuration: Configuration, settings: Settings, *, url: str) -> Serving:
@@ -41,6 +42,7 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
     for option in _NOT_YET:
         if getattr(config, option):
             logger.warning("config.json: %s is set, which this engine does not act on", option)
+    memory = _memory(config.memory, store) if config.memory else None
     servers = (*config.http_tools, *config.sse_tools)
     agent = Agent(
         name=settings.name.replace("-", "_"),
@@ -48,7 +50,8 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
         model=build_model(config.model, paths=settings.paths),
         store=store,
         sources=sources.all,
-        own_tools=[AskUser()],
+        own_tools=[AskUser(), *([SaveMemory(memory), LoadMemory(memory)] if memory else [])],
+        memory=memory,
         require_approval=frozenset(name for server in servers for name in server.require_approval),
         limits=Limits(tool_rounds=settings.tool_rounds),
         compaction=_rules(compaction) if compaction else None,
@@ -66,6 +69,20 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
         unready=sources.unready,
         started=sources.start,
     )
+
+
+def _memory(settings: MemorySettings, store: Store) -> Recollection | None:
+    """Return the agent's memory, None where it cannot have one; it can work without."""
+    from kagent_engine.store_controller import ControllerStore
+
+    if not isinstance(store, ControllerStore):
+        logger.warning("config.json: memory is set, which needs the controller (KAGENT_URL)")
+        return None
+    try:
+        return Recollection(store, build_embedder(settings.embedding), settings)
+    except ConfigError as error:
+        logger.warning("there is no memory: %s", error)
+        return None
 
 
 def _rules(compaction: Compaction) -> CompactionRules:

@@ -89,6 +89,19 @@ class ControllerStore:
         """Return none: the controller has no route for it and other replicas may be at work."""
         return []
 
+    async def save_memory(self, user_id: str, content: str, vector: Sequence[float], ttl_days: int | None) -> None:
+        body: JsonObject = {"agent_name": self._agent, "user_id": user_id, "content": content, "vector": list(vector)}
+        await self._raw(
+            "POST", "/api/memories/sessions", user_id, body=body | ({"ttl_days": ttl_days} if ttl_days else {})
+        )
+
+    async def search_memories(
+        self, user_id: str, vector: Sequence[float], *, limit: int, min_score: float
+    ) -> list[JsonObject]:
+        body: JsonObject = {"agent_name": self._agent, "user_id": user_id, "vector": list(vector)}
+        body |= {"limit": limit, "min_score": min_score}
+        return as_objects(await self._raw("POST", "/api/memories/search", user_id, body=body))
+
     async def aclose(self) -> None:
         if self._http is not None:
             await self._http.close()

@@ -224,7 +224,7 @@ def _translated(manifests: str, profile: str) -> list[Json]:
 
 def _one(objects: Sequence[Json], kind: str, name: str) -> Json:
     (found,) = [item for item in objects if item["kind"] == kind and item["metadata"]["name"] == name]
-    return found["items"]
+    return found
 
 
 @pytest.fixture(scope="session")
