@@ -20,7 +20,7 @@ from textual import on, work
 from textual.app import SystemCommand
 from textual.screen import Screen
 
-from kagent_api.errors import InvalidSpec, KagentError, ObjectRef
+from kagent_api.errors import InvalidSpec, KagentError
 from kagent_tui.cluster.cluster import Cluster
 from kagent_tui.cluster.contexts import Opened, Options, contexts, open_client
 from kagent_tui.cluster.workspace import Workspace
@@ -51,6 +51,7 @@ __all__ = ["KagentApp", "run_dashboard"]
 _log = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
+INBOX_DELAY_SECONDS = 1.0
 _WIDGETS = ("tones", "table", "text_pane", "status_bar", "key_bar", "notice", "prompt", "view_tabs")
 
 
@@ -120,11 +121,27 @@ class KagentApp(Host):
             self.workspace.cluster = cluster
             self._browse.attach(cluster)
             self.workspace.changed()
+            inbox = asyncio.create_task(self._watch_inbox(cluster))
             try:
                 await asyncio.Event().wait()
             finally:
+                inbox.cancel()
+                self.workspace.waiting = None
                 self.workspace.cluster = None
                 self._browse.detach()
+
+    async def _watch_inbox(self, cluster: Cluster) -> None:
+        # The first screen comes first.
+        await asyncio.sleep(INBOX_DELAY_SECONDS)
+        await self._talks().watch(cluster)
+
+    def _talks(self) -> Chats:
+        # Imported when it is needed: the first frame does not pay for it.
+        from kagent_tui.screens.chats import Chats
+
+        if self._chats is None:
+            self._chats = Chats(self, self.workspace, self._say)
+        return self._chats
 
     def _link_changed(self) -> None:
         self.workspace.changed()
@@ -211,6 +228,18 @@ class KagentApp(Host):
     def action_mcp(self, filter_text: str | None = None) -> None:
         self._show("mcp", filter_text)
 
+    def action_sessions(self, filter_text: str = "") -> None:
+        if self.workspace.cluster is None:
+            self._say("there is no cluster whose sessions could be listed", Tone.WARN)
+            return
+        self._walk(self._talks().sessions(self.workspace.cluster, filter_text=filter_text.removeprefix("/")))
+
+    def action_approvals(self) -> None:
+        if self.workspace.cluster is None:
+            self._say("there is no cluster where something could wait", Tone.WARN)
+            return
+        self._walk(self._talks().approvals(self.workspace.cluster))
+
     def _show(self, view: str, filter_text: str | None) -> None:
         self._close_screens()
         self._browse.show_view(view, filter_text.removeprefix("/") if filter_text else filter_text)
@@ -288,6 +317,9 @@ class KagentApp(Host):
         else:
             self._say(f"saved as {target}", Tone.OK)
 
+    def action_interrupt(self) -> None:
+        self._say("q leaves kagent-tui (^q from everywhere)")
+
     def action_leave(self) -> None:
         self._keep_unsaved()
         self.exit(0)
@@ -316,9 +348,11 @@ class KagentApp(Host):
             case "new":
                 road = actions.new(cluster, event.ref.name)
             case "chat":
-                road = self._chat(cluster, event.ref)
+                road = self._talks().talk(cluster, event.ref)
             case "chat_beside":
-                road = self._chat(cluster, event.ref, beside=True)
+                road = self._talks().talk(cluster, event.ref, beside=True)
+            case "sessions":
+                road = self._talks().sessions(cluster, only=event.ref)
             case _:
                 road = actions.open(cluster, event.ref)
         self._walk(road)
@@ -339,14 +373,6 @@ class KagentApp(Host):
         finally:
             # In turn behind the focus that the last step asked for.
             self.call_later(self.keyboard.go_on)
-
-    async def _chat(self, cluster: Cluster, ref: ObjectRef, *, beside: bool = False) -> None:
-        # Imported at the first chat: a dashboard that only looks does not pay for it.
-        from kagent_tui.screens.chats import Chats
-
-        if self._chats is None:
-            self._chats = Chats(self, self.workspace)
-        await self._chats.talk(cluster, ref, beside=beside)
 
     @on(ReaderScreen.Followed)
     def _followed(self, event: ReaderScreen.Followed) -> None:

@@ -76,14 +76,17 @@ class Conversation:
         target: ChatTarget,
         *,
         session_id: str = "",
+        decided: Callable[[Conversation, Pause, Answer], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """``decided`` is told of every answer that the agent has taken."""
         self.target = target
         self.session_id = session_id or str(uuid.uuid4())
         self.card: Card | None = None
         self.pause = Pause()
         self.busy = False
         self._sleep = sleep
+        self._decided = decided
         self._dialect: Dialect | None = None
         self._normaliser = Normaliser()
         self._rpc = JsonRpc(target.http, target.url, target.ref, headers=target.headers)
@@ -121,10 +124,15 @@ class Conversation:
 
     async def answer(self, answer: Answer) -> AsyncGenerator[ChatEvent]:
         """Answer everything the agent waits for and yield how it goes on. Raises DecisionIncomplete."""
-        parts, metadata = encode_answer(self.pause, answer)
+        pause = self.pause
+        parts, metadata = encode_answer(pause, answer)
         outgoing = self._outgoing(parts, task_id=self.task_id, metadata=metadata, extensions=(HITL_EXTENSION,))
+        told = False
         async with aclosing(self._turn(outgoing, resume=True)) as events:
             async for event in events:
+                if not told and self._decided is not None:
+                    self._decided(self, pause, answer)
+                told = True
                 yield event
 
     async def cancel(self) -> CancelOutcome:

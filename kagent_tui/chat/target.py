@@ -20,7 +20,7 @@ from kagent_tui.chat.jsonvalue import JsonObject, object_of, objects_in, text_of
 if TYPE_CHECKING:
     from kagent_api.kube import KubeClient
 
-__all__ = ["DEFAULT_USER", "ChatTarget", "gateway_target", "url_target"]
+__all__ = ["DEFAULT_USER", "ChatTarget", "gateway_root", "gateway_target", "url_target"]
 
 # Upstream files everything under this user unless an authenticating proxy says otherwise.
 DEFAULT_USER: Final = "admin@kagent.dev"
@@ -63,6 +63,12 @@ async def gateway_target(client: KubeClient, namespace: str, name: str, *, user:
     where, service, port = found
     root = client.service_url(where, service, port)
     return ChatTarget(ref, _agent_url(root, namespace, name), client.http(), "gateway", root, user)
+
+
+async def gateway_root(client: KubeClient, namespace: str) -> str:
+    """Return the root of the controller's HTTP API through the API server's proxy, empty where there is none."""
+    found = await _controller(client, namespace)
+    return client.service_url(*found) if found is not None else ""
 
 
 async def url_target(url: str, namespace: str, name: str, *, user: str = DEFAULT_USER) -> ChatTarget:

@@ -40,6 +40,7 @@ COMMANDS = (
     Command("demo", "a throwaway local cluster with sample agents, and the dashboard on it"),
     Command("local", "the embedded cluster: up, down, status, reset, kubeconfig"),
     Command("chat", "ask an agent and stream its answer"),
+    Command("approvals", "decisions made about tool calls: list them, export them"),
     Command("get", "list resources"),
     Command("describe", "show one resource with its conditions, references and events"),
     Command("apply", "create or update resources from YAML"),

@@ -30,6 +30,8 @@ class Workspace:
         self.banner = banner
         self.cluster: Cluster | None = None
         self.failure: KagentError | None = None
+        # How many sessions wait for a decision; None while nobody can tell.
+        self.waiting: int | None = None
         # Who keeps the tables counts them: counting 10,000 objects at every change would be felt at every key.
         self.tally: Callable[[], Tally] = Tally
         self._listeners: list[Callable[[], None]] = []

@@ -19,6 +19,10 @@ _APP = (
     Command(
         "app.mcp", "mcp", "the table of MCP servers", "app", (), ("mcp", "servers", "rmcps", "mcpservers"), "[FILTER]"
     ),
+    Command("app.sessions", "sessions", "the sessions of all agents", "app", (), ("sessions", "session"), "[FILTER]"),
+    Command(
+        "app.approvals", "approvals", "what waits for your decision", "app", ("A",), ("approvals", "inbox"), footer=85
+    ),
     Command("app.ns", "ns", "choose namespaces", "app", ("n",), ("ns", "namespace", "n"), "NAME[,NAME]|all", footer=70),
     Command("app.ctx", "ctx", "choose a context", "app", (), ("ctx", "context", "contexts"), "[NAME]"),
     Command("app.readonly", "read-only", "switch writing off and on", "app", ("f2",), ("readonly", "ro"), "[on|off]"),
@@ -26,7 +30,8 @@ _APP = (
     Command("app.theme", "theme", "choose colours", "app", (), ("theme", "skin"), "NAME"),
     Command("app.dump", "dump", "save the screen as a picture (SVG)", "app", (), ("dump", "sd"), "[FILE]"),
     Command("app.suspend-process", "suspend", "go back to the shell for a while", "app", ("ctrl+z",), ("suspend",)),
-    Command("app.leave", "quit", "leave kagent-tui", "app", ("q", "ctrl+q"), ("q", "q!", "quit", "exit"), footer=95),
+    Command("app.leave", "quit", "leave kagent-tui", "app", ("ctrl+q",), ("q", "q!", "quit", "exit"), footer=95),
+    Command("app.interrupt", "how to leave", "say which key leaves", "app", ("ctrl+c",)),
 )
 
 _BROWSE = (
@@ -34,6 +39,7 @@ _BROWSE = (
     Command("browse.describe", "detail", "show or hide the detail pane", "browse", ("d",), ("describe",), footer=20),
     Command("browse.chat", "chat", "chat with the agent", "browse", ("c",), ("chat",), footer=15),
     Command("browse.chat-beside", "chat beside", "chat with the agent in a pane beside the others", "browse", ("C",)),
+    Command("browse.sessions", "sessions", "the sessions of the agent", "browse", ("S",)),
     Command("browse.edit", "edit", "edit as YAML, here", "browse", ("e",), ("edit",), "", True, footer=30),
     Command("browse.editor", "$EDITOR", "edit as YAML in $EDITOR", "browse", ("E",), ("editor",), "", True),
     Command("browse.yaml", "yaml", "show the YAML", "browse", ("y",), ("yaml",), footer=25),
@@ -57,6 +63,14 @@ _BROWSE = (
     Command("browse.pane", "other pane", "go between table and detail", "browse", ("tab",)),
     Command("browse.copy", "copy", "copy the name to the terminal's clipboard", "browse", ("Y",), ("copy",)),
     Command("browse.back", "back", "close the filter, then the detail pane", "browse", ("escape",)),
+    Command(
+        "browse.leave",
+        "quit",
+        "leave kagent-tui; a detail that fills the screen is closed first",
+        "browse",
+        ("q",),
+        footer=94,
+    ),
 )
 
 _MOVE = (

@@ -14,7 +14,10 @@ from kagent_api.errors import InvalidSpec
 
 __all__ = ["Command", "Completer", "Parsed", "Registry", "Scope"]
 
-Scope = Literal["app", "browse", "move", "text", "edit", "review", "logs", "chat", "compose", "transcript", "decide"]
+Scope = Literal[
+    "app", "browse", "move", "text", "edit", "review", "logs", "chat", "compose", "transcript", "decide",
+    "rows", "sessions", "inbox",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

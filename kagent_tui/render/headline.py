@@ -25,6 +25,7 @@ class Headline:
     banner: str = ""
     counts: Sequence[tuple[str, int]] = ()
     trouble: int = 0
+    waiting: int = 0
 
 
 def context_spans(head: Headline) -> list[Span]:
@@ -43,6 +44,8 @@ def count_spans(head: Headline) -> list[Span]:
     spans: list[Span] = []
     for name, count in head.counts:
         spans += (Span(f"  {name} ", Tone.DIM), Span(str(count)))
+    if head.waiting:
+        spans.append(Span(f"  approvals {head.waiting}", Tone.WARN))
     if head.trouble:
         spans.append(Span(f"  ✖{head.trouble}", Tone.BAD))
     return spans
@@ -56,6 +59,8 @@ def link_spans(link: Link, now: float) -> list[Span]:
             return [Span("○ connecting", Tone.WARN)]
         case "live":
             return [Span("● live", Tone.OK), Span(_quiet(silent), Tone.DIM)]
+        case "lost" if not link.last_event:
+            return [Span("✖ no connection, trying again", Tone.BAD)]
         case "lost":
             return [Span(f"✖ lost {duration(silent)} ago, trying again", Tone.BAD)]
         case "refused":

@@ -18,6 +18,9 @@ _TITLES: tuple[tuple[Scope, str], ...] = (
     ("compose", "Writing to an agent"),
     ("transcript", "Reading a chat"),
     ("decide", "Deciding about a tool call"),
+    ("sessions", "In the list of sessions"),
+    ("inbox", "In the approvals inbox"),
+    ("rows", "In both lists"),
     ("app", "Everywhere"),
 )
 

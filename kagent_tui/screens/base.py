@@ -112,5 +112,6 @@ def headline(workspace: Workspace) -> Headline:
     """Say where we are and how much there is."""
     tally = workspace.tally()
     return Headline(
-        workspace.context, workspace.namespaces, workspace.readonly, workspace.banner, tally.counts, tally.trouble
-    )
+        workspace.context, workspace.namespaces, workspace.readonly, workspace.banner, tally.counts, tally.trouble,
+        workspace.waiting or 0,
+    )  # fmt: skip

@@ -49,7 +49,7 @@ class BrowseScreen(BaseScreen[None]):
     BINDINGS = bindings("browse")
     AUTO_FOCUS = "LiveTable"
     NEEDS_ROW: ClassVar[frozenset[str]] = frozenset(
-        {"open", "edit", "editor", "yaml", "why", "logs", "delete", "chat", "chat_beside", "copy"}
+        {"open", "edit", "editor", "yaml", "why", "logs", "delete", "chat", "chat_beside", "copy", "sessions"}
     )
 
     class Requested(Message):
@@ -249,7 +249,7 @@ class BrowseScreen(BaseScreen[None]):
         ref = self.table.cursor if self.is_running else None
         if ref is None or (action == "logs" and ref.kind not in (AGENT, "MCPServer")):
             return None
-        return None if action in ("chat", "chat_beside") and ref.kind != AGENT else ref
+        return None if action in ("chat", "chat_beside", "sessions") and ref.kind != AGENT else ref
 
     def _request(self, action: str) -> None:
         ref = self._row_for(action)
@@ -271,6 +271,9 @@ class BrowseScreen(BaseScreen[None]):
 
     def action_chat_beside(self) -> None:
         self._request("chat_beside")
+
+    def action_sessions(self) -> None:
+        self._request("sessions")
 
     def action_edit(self) -> None:
         self._request("edit")
@@ -316,6 +319,12 @@ class BrowseScreen(BaseScreen[None]):
             self._wanted = False if self._one_pane else self._wanted
             self.table.focus()
             self._arrange()
+
+    async def action_leave(self) -> None:
+        if self.has_class("-detail") and self._one_pane:
+            self.action_describe()
+        else:
+            await self.app.run_action("app.leave")
 
     def action_sort(self, column: str = "") -> None:
         columns = TABLES[self.view.id].columns

@@ -89,8 +89,8 @@ class ChatScreen(BaseScreen[None]):
 
     async def talk_to(self, ref: ObjectRef, *, beside: bool = False, session_id: str = "") -> None:
         """Go to the pane of an agent, or open one: instead of an unused one, beside the others, or as the only one."""
-        same = next((pane for pane in self.panes if pane.ref == ref), None)
-        if same is not None and not beside and not session_id:
+        same = next((pane for pane in self.panes if pane.ref == ref and session_id in ("", pane.session_id)), None)
+        if same is not None and not beside:
             same.focus_prompt()
             return
         if len(self.panes) >= MOST_PANES:

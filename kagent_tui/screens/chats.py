@@ -1,43 +1,171 @@
 """The chats of one cluster: makes conversations through its API server and keeps the chat screen while it is not seen.
 
-A chat belongs to the cluster it was begun on; on another one there is another screen.
+A chat belongs to the cluster it was begun on; on another one there is another screen. The inbox of that cluster is
+kept here too, since what is decided in it is decided in a conversation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import getpass
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from textual.app import App
-
-from kagent_api.errors import ObjectRef
+from kagent_api.errors import KagentError, ObjectRef
+from kagent_api.names import CONTROLLER_NAMESPACE
+from kagent_tui.chat.auditing import records_of
 from kagent_tui.chat.conversation import Conversation
+from kagent_tui.chat.decisions import Answer, Pause
+from kagent_tui.chat.errors import ChatError
+from kagent_tui.chat.events import ChatEvent
+from kagent_tui.chat.gateway import Gateway, agent_of
+from kagent_tui.chat.inbox import Inbox, Waiting
 from kagent_tui.chat.subject import ChatSubject, subject_of
-from kagent_tui.chat.target import gateway_target
+from kagent_tui.chat.target import gateway_root, gateway_target
 from kagent_tui.cluster.cluster import Cluster
 from kagent_tui.cluster.kinds import AGENT
 from kagent_tui.cluster.store import Changes
 from kagent_tui.cluster.workspace import Workspace
+from kagent_tui.render.text import Tone
+from kagent_tui.safety.audit import AuditTrail
+from kagent_tui.screens.base import Host
 from kagent_tui.screens.chat import ChatScreen
+from kagent_tui.screens.inbox import InboxScreen
+from kagent_tui.screens.sessions import SessionsScreen
 
 __all__ = ["Chats"]
 
+# A controller that is not there now may be installed later; asking costs one list of Services.
+_NO_GATEWAY_SECONDS = 60.0
+
 
 class Chats:
-    """Opens chats on behalf of the application."""
+    """Opens chats, sessions and the inbox on behalf of the application. ``say`` shows a line (text, tone)."""
 
-    def __init__(self, app: App[int], workspace: Workspace) -> None:
+    def __init__(
+        self, app: Host, workspace: Workspace, say: Callable[[str, Tone], None], *, audit: AuditTrail | None = None
+    ) -> None:
         self._app = app
         self._workspace = workspace
+        self._say = say
+        self._audit = audit or AuditTrail()
         self._cluster: Cluster | None = None
         self._screen: ChatScreen | None = None
         self._unsubscribe: Callable[[], None] | None = None
+        self._inbox: Inbox | None = None
+        self._trouble = ""
 
     async def talk(self, cluster: Cluster, ref: ObjectRef, *, beside: bool = False, session_id: str = "") -> None:
         """Go to the chat with an agent; ``beside`` opens another pane even if there is one."""
         screen = self._screen_for(cluster)
-        if self._app.screen is not screen:
+        if screen in self._app.screen_stack:
+            while self._app.screen is not screen:
+                await self._app.pop_screen()
+        else:
             await self._app.push_screen(screen)
         await screen.talk_to(ref, beside=beside, session_id=session_id)
+
+    async def sessions(self, cluster: Cluster, *, only: ObjectRef | None = None, filter_text: str = "") -> None:
+        """Show the sessions of all agents, or of one."""
+
+        def resume(ref: ObjectRef, session_id: str) -> None:
+            self._resume(cluster, ref, session_id)
+
+        screen = SessionsScreen(
+            self._workspace, partial(self._gateway, cluster), partial(_agent_of, cluster), self._waits, resume,
+            partial(self._read, cluster), only=only, filter_text=filter_text,
+        )  # fmt: skip
+        await self._app.push_screen(screen)
+
+    async def approvals(self, cluster: Cluster) -> None:
+        """Show what waits for a decision."""
+        if isinstance(self._app.screen, InboxScreen):
+            return
+
+        def chat(waiting: Waiting) -> None:
+            self._resume(cluster, waiting.agent, waiting.session.id)
+
+        await self._app.push_screen(
+            InboxScreen(self._workspace, lambda: self._inbox, lambda: self._trouble, self._decide, chat)
+        )
+
+    async def watch(self, cluster: Cluster) -> None:
+        """Keep the inbox of a cluster up to date until cancelled."""
+        self._inbox, self._trouble = None, ""
+        while True:
+            try:
+                gateway = await self._gateway(cluster)
+                break
+            except KagentError as error:
+                self._trouble = f"{error.message}{f' ({error.remedy})' if error.remedy else ''}"
+                self._workspace.changed()
+            await asyncio.sleep(_NO_GATEWAY_SECONDS)
+        converse = partial(self._converse, cluster, "inbox")
+        self._inbox = Inbox(gateway, converse, partial(_agent_of, cluster), self._inbox_changed)
+        await self._inbox.run()
+
+    def _inbox_changed(self) -> None:
+        waiting = len(self._inbox.waiting) if self._inbox is not None else 0
+        if waiting > (self._workspace.waiting or 0):
+            self._app.bell()
+        self._workspace.waiting = waiting
+        self._workspace.changed()
+
+    def _waits(self, session_id: str) -> bool:
+        return self._inbox is not None and session_id in self._inbox.waiting
+
+    async def _decide(self, waiting: Waiting, answer: Answer) -> str:
+        """Decide in the pane that shows the session, if one does: two answers to one question would be one too many."""
+        panes = self._screen.panes if self._screen is not None and self._screen.is_attached else []
+        for pane in panes:
+            if pane.conversation is not None and pane.conversation.session_id == waiting.session.id:
+                if pane.conversation.pause:
+                    pane.decide(answer)
+                if self._inbox is not None:
+                    self._inbox.waiting.pop(waiting.session.id, None)
+                    self._inbox_changed()
+                return ""
+        return await self._inbox.decide(waiting.session.id, answer) if self._inbox is not None else ""
+
+    def _resume(self, cluster: Cluster, ref: ObjectRef, session_id: str) -> None:
+        self._app.keyboard.hold()
+        self._app.run_worker(self._guarded(cluster, ref, session_id), group="object", exclusive=True)
+
+    async def _guarded(self, cluster: Cluster, ref: ObjectRef, session_id: str) -> None:
+        try:
+            await self.talk(cluster, ref, session_id=session_id)
+        except KagentError as error:
+            self._say(str(error), Tone.BAD)
+        finally:
+            self._app.call_later(self._app.keyboard.go_on)
+
+    async def _gateway(self, cluster: Cluster) -> Gateway:
+        namespace = cluster.namespaces[0] if cluster.namespaces else CONTROLLER_NAMESPACE
+        root = await gateway_root(cluster.client, namespace)
+        if not root:
+            raise ChatError(
+                f"no controller with an HTTP API is in {namespace} or {CONTROLLER_NAMESPACE}",
+                remedy="sessions and approvals are kept by a controller: is it installed?",
+            )
+        return Gateway(cluster.client.http(), root)
+
+    async def _converse(self, cluster: Cluster, via: str, ref: ObjectRef, session_id: str) -> Conversation:
+        target = await gateway_target(cluster.client, ref.namespace, ref.name)
+
+        def decided(conversation: Conversation, pause: Pause, answer: Answer) -> None:
+            records = records_of(
+                pause, answer, context=cluster.context, user=getpass.getuser(), agent=ref,
+                session=conversation.session_id, via=via,
+            )  # fmt: skip
+            try:
+                self._audit.append(records)
+            except OSError as error:
+                self._say(f"the decision is not in the audit trail: {self._audit.file}: {error.strerror}", Tone.BAD)
+
+        return Conversation(target, session_id=session_id, decided=decided)
+
+    async def _read(self, cluster: Cluster, ref: ObjectRef, session_id: str) -> Sequence[ChatEvent]:
+        return await (await self._converse(cluster, "chat", ref, session_id)).history()
 
     def _screen_for(self, cluster: Cluster) -> ChatScreen:
         if self._screen is None or self._cluster is not cluster:
@@ -53,18 +181,18 @@ class Chats:
         return self._screen
 
     def _make(self, cluster: Cluster) -> ChatScreen:
-        async def open_conversation(ref: ObjectRef, session_id: str) -> Conversation:
-            target = await gateway_target(cluster.client, ref.namespace, ref.name)
-            return Conversation(target, session_id=session_id)
-
         def describe(ref: ObjectRef) -> ChatSubject:
             return subject_of(ref, cluster.store.find)
 
         def agents() -> list[ObjectRef]:
             return sorted(cluster.store.objects(AGENT))
 
-        return ChatScreen(self._workspace, open_conversation, describe, agents=agents)
+        return ChatScreen(self._workspace, partial(self._converse, cluster, "chat"), describe, agents=agents)
 
     def _changed(self, changes: Changes) -> None:
         if self._screen is not None and self._screen.is_attached:
             self._screen.refresh_panes()
+
+
+def _agent_of(cluster: Cluster, wanted: str) -> ObjectRef | None:
+    return agent_of(wanted, cluster.store.objects(AGENT))

@@ -119,6 +119,11 @@ class ChatPane(Vertical):
         waiting = self.conversation is not None and bool(self.conversation.pause)
         return activity_of(self.transcript, busy=self._working, waiting=waiting, stopping=self._stopping)
 
+    @property
+    def session_id(self) -> str:
+        """The session, empty before a new one has begun."""
+        return self.conversation.session_id if self.conversation is not None else self._session_id
+
     def on_mount(self) -> None:
         self.set_interval(1.0, self._tick)
         self.refresh_subject()
@@ -146,7 +151,7 @@ class ChatPane(Vertical):
             left += [Span("  model ", Tone.DIM), span(subject.model, Tone.VALUE)]
         if subject.trouble:
             left.append(span(f"  {subject.trouble}", Tone.BAD))
-        session = self.conversation.session_id if self.conversation else self._session_id
+        session = self.session_id
         right = [span(f"session {session[:8]} ", Tone.DIM)] if session else [Span("new session ", Tone.DIM)]
         self._subject.say(left, right)
         self._trouble = bool(subject.trouble)
@@ -208,6 +213,11 @@ class ChatPane(Vertical):
     def action_leave(self) -> None:
         self.post_message(self.Asked(self, "leave"))
 
+    def decide(self, answer: Answer) -> None:
+        """Answer what the agent waits for, as if it had been decided here."""
+        self._close_decision()
+        self._start(partial(self._answer, answer))
+
     def send(self, text: str) -> None:
         """Send a message, or keep it until the agent has finished its turn."""
         if self._working:
@@ -229,8 +239,7 @@ class ChatPane(Vertical):
     @on(DecisionBar.Decided)
     def _decided(self, event: DecisionBar.Decided) -> None:
         event.stop()
-        self._close_decision()
-        self._start(partial(self._answer, event.answer))
+        self.decide(event.answer)
 
     @on(TranscriptView.Left)
     def _view_left(self, event: TranscriptView.Left) -> None:

@@ -64,9 +64,10 @@ class KeyBar(Widget):
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if binding.show and binding.id and active.enabled:
-                key, known = shown_key(binding.key), found.get(binding.id)
+                # By title: what two keys of two scopes do alike is said once.
+                key, known = shown_key(binding.key), found.get(binding.description)
                 if known is None or len(key) < len(known[1]):
-                    found[binding.id] = (COMMANDS[binding.id].footer, key, binding.description)
+                    found[binding.description] = (COMMANDS[binding.id].footer, key, binding.description)
         return [(key, title) for _, key, title in sorted(found.values())]
 
 

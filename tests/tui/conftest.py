@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 from textual.app import App
 from textual.pilot import Pilot
@@ -41,6 +42,12 @@ class MemoryKube(KubeClient):
         self.log_lines: dict[str, list[str]] = {}
         for obj in objects:
             self.put(obj)
+
+        # The gateway behind the API server's proxy, for tests that have one.
+        self.web = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(404)))
+
+    def http(self) -> httpx.AsyncClient:
+        return self.web
 
     async def aclose(self) -> None:
         return None

@@ -1,0 +1,100 @@
+"""What a controller's HTTP API knows of sessions: list, rename, delete, and the tasks in them.
+
+Ours and upstream's answer alike. What an answer lacks stays empty; nothing here renders.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+import httpx
+
+from kagent_api.errors import ObjectRef
+from kagent_api.names import agent_id
+from kagent_tui.chat.errors import AgentUnreachable
+from kagent_tui.chat.jsonvalue import JsonObject, object_of, objects_in, text_of
+from kagent_tui.chat.target import DEFAULT_USER
+from kagent_tui.chat.transport import failure
+
+__all__ = ["SESSION", "Gateway", "SessionInfo", "agent_of"]
+
+SESSION: Final = "Session"
+_TIMEOUT: Final = httpx.Timeout(10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """One session; texts are raw. ``source`` is "agent" for what another agent opened."""
+
+    id: str
+    title: str
+    agent_id: str
+    created: str
+    updated: str
+    source: str = ""
+
+    @property
+    def ref(self) -> ObjectRef:
+        return ObjectRef(SESSION, "", self.id)
+
+
+def agent_of(wanted: str, agents: Iterable[ObjectRef]) -> ObjectRef | None:
+    """Return the agent that an id means; ids have lost the difference between ``-`` and ``_``."""
+    return next((ref for ref in agents if agent_id(ref.namespace, ref.name) == wanted), None)
+
+
+class Gateway:
+    """One controller's HTTP API, as one user. ``http`` carries the credentials."""
+
+    def __init__(self, http: httpx.AsyncClient, root: str, *, user: str = DEFAULT_USER) -> None:
+        self._http = http
+        self._root = root
+        self.user = user
+
+    async def sessions(self) -> list[SessionInfo]:
+        """Return the user's sessions, the last used first. Raises ChatError."""
+        listed = objects_in((await self._ask("GET", "api/sessions")).get("data"))
+        found = [
+            SessionInfo(
+                text_of(one.get("id")), text_of(one.get("name")), text_of(one.get("agent_id")),
+                text_of(one.get("created_at")), text_of(one.get("updated_at")), text_of(one.get("source")),
+            )
+            for one in listed
+        ]  # fmt: skip
+        return sorted((one for one in found if one.id), key=lambda one: one.updated, reverse=True)
+
+    async def task_states(self, session_id: str) -> list[str]:
+        """Return the states of a session's tasks in the words of A2A 0.3, oldest first. Raises ChatError."""
+        tasks = objects_in((await self._ask("GET", f"api/sessions/{quote(session_id, safe='')}/tasks")).get("data"))
+        tasks.sort(key=lambda task: text_of(object_of(task.get("status")).get("timestamp")))
+        states = (text_of(object_of(task.get("status")).get("state")) for task in tasks)
+        return [state.removeprefix("TASK_STATE_").lower().replace("_", "-") for state in states]
+
+    async def rename(self, session_id: str, title: str) -> None:
+        """Give a session another title. Raises ChatError."""
+        await self._ask("PUT", f"api/sessions/{quote(session_id, safe='')}", {"name": title})
+
+    async def delete(self, session_id: str) -> None:
+        """Delete a session with its tasks. Raises ChatError."""
+        await self._ask("DELETE", f"api/sessions/{quote(session_id, safe='')}")
+
+    async def _ask(self, method: str, path: str, body: JsonObject | None = None) -> JsonObject:
+        try:
+            response = await self._http.request(
+                method, self._root + path, json=body, headers={"X-User-Id": self.user}, timeout=_TIMEOUT
+            )
+        except httpx.RequestError as error:
+            reason = str(error) or type(error).__name__
+            raise AgentUnreachable(
+                f"the gateway does not answer ({reason})", remedy="is the operator running?"
+            ) from error
+        if response.status_code >= 400:
+            raise failure(response.status_code, response.content, ObjectRef("", "", ""))
+        try:
+            return object_of(json.loads(response.content or b"{}"))
+        except (ValueError, RecursionError):
+            return {}
