@@ -9,8 +9,10 @@ from typing import Protocol
 from kagent_operator.reconcile.apply import Writer
 from kagent_operator.reconcile.cache import Cache, View
 from kagent_operator.reconcile.discoveries import Discoveries
+from kagent_operator.reconcile.discovery import Target, Tool
 from kagent_operator.reconcile.events import EventRecorder
 from kagent_operator.reconcile.keys import Key
+from kagent_operator.reconcile.modellists import Provider
 from kagent_operator.reconcile.revisions import Revisions
 from kagent_operator.reconcile.status import Now, StatusWriter
 from kagent_operator.translate.settings import Settings
@@ -26,7 +28,8 @@ class Context:
     writer: Writer
     status: StatusWriter
     events: EventRecorder
-    discoveries: Discoveries
+    discoveries: Discoveries[Target, Tool]
+    model_lists: Discoveries[Provider, str]
     revisions: Revisions
     settings: Settings
     namespaces: Sequence[str]

@@ -1,4 +1,6 @@
-"""Keeps asking tool servers for their tools, beside the reconcilers so that a slow server holds up nobody.
+"""Keeps asking tool servers for their tools and providers for their models.
+
+Beside the reconcilers, so that a slow server holds up nobody.
 
 A reconciler says whom to ask; the last answer lies here, and the reconciler is called again when it changed. Quick
 retries at first (a server that just started answers within a second), then no more often than the interval.
@@ -10,10 +12,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from kagent_operator.errors import DiscoveryFailed
-from kagent_operator.reconcile.discovery import Target, Tool
 from kagent_operator.reconcile.keys import Key
 from kagent_operator.reconcile.queue import Backoff, WorkQueue
 
@@ -25,21 +26,32 @@ _WORKERS: Final = 16
 _QUICK: Final = 0.3  # seconds to the first retry
 
 
+class Askable(Protocol):
+    """Somebody to ask; the fingerprint changes when the question or its credentials do."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
+Asked = TypeVar("Asked", bound=Askable)
+Found = TypeVar("Found")
+
+
 @dataclass(frozen=True)
-class Outcome:
-    """What a server last said. ``tools`` is None after a failure, ``error`` says why."""
+class Outcome(Generic[Found]):
+    """What a server last said. ``found`` is None after a failure, ``error`` says why."""
 
     fingerprint: str
-    tools: tuple[Tool, ...] | None
+    found: tuple[Found, ...] | None
     error: str = ""
 
 
-class Discoveries:
+class Discoveries(Generic[Asked, Found]):
     """See the module's words."""
 
     def __init__(
         self,
-        ask: Callable[[Target], Awaitable[list[Tool]]],
+        ask: Callable[[Asked], Awaitable[list[Found]]],
         on_change: Callable[[Key], None],
         *,
         interval: float = 60.0,
@@ -47,11 +59,11 @@ class Discoveries:
         self._ask = ask
         self._on_change = on_change
         self._interval = interval
-        self._targets: dict[Key, Target] = {}
-        self._outcomes: dict[Key, Outcome] = {}
+        self._targets: dict[Key, Asked] = {}
+        self._outcomes: dict[Key, Outcome[Found]] = {}
         self._queue: WorkQueue[Key] = WorkQueue(Backoff(first=_QUICK, limit=interval))
 
-    def request(self, key: Key, target: Target) -> Outcome | None:
+    def request(self, key: Key, target: Asked) -> Outcome[Found] | None:
         """Have a server asked from now on; return its last answer, None when it was not asked as it is now."""
         known = self._targets.get(key)
         self._targets[key] = target
@@ -83,7 +95,7 @@ class Discoveries:
                 await self._one(key)
             except Exception:
                 # The outer edge of a worker: one odd server must not end the asking of all others.
-                _log.exception("asking %s for its tools", key)
+                _log.exception("asking %s", key)
                 self._queue.failed(key)
             finally:
                 self._queue.done(key)
@@ -93,7 +105,7 @@ class Discoveries:
         if target is None:
             return
         try:
-            outcome = Outcome(target.fingerprint, tuple(await self._ask(target)))
+            outcome: Outcome[Found] = Outcome(target.fingerprint, tuple(await self._ask(target)))
             self._queue.succeeded(key)
             self._queue.add_after(key, self._interval)
         except DiscoveryFailed as error:

@@ -81,8 +81,8 @@ async def discover(target: Target) -> list[Tool]:
 
     Raises DiscoveryFailed that names the address and the reason: refused, timed out, not MCP, ...
     """
-    # Importing takes up to a second and 30 MB, which an operator without tool servers need not pay; in a thread, so that
-    # reconciling goes on meanwhile.
+    # Importing takes up to a second and 30 MB, which an operator without tool servers need not pay; in a thread, for
+    # reconciling to go on meanwhile.
     await asyncio.to_thread(_import_mcp)
     import httpx2
     from mcp.shared.exceptions import MCPError

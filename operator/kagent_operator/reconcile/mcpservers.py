@@ -81,13 +81,13 @@ class McpServerReconciler:
             # What it said before, to us or to the operator that ran before us, stands until it has answered.
             if get_condition(draft.conditions, "ToolsDiscovered") is None:
                 draft.condition("ToolsDiscovered", "Unknown", "Asking", "the server is being asked for its tools")
-        elif outcome.tools is None:
+        elif outcome.found is None:
             draft.condition("ToolsDiscovered", "False", "DiscoveryFailed", f"cannot list tools: {outcome.error}")
         else:
             stored = inventory_key("MCPServer", key.namespace, key.name)
-            wanted = inventory_object(server, outcome.tools, view.get(*stored), self._context.now())
+            wanted = inventory_object(server, outcome.found, view.get(*stored), self._context.now())
             await self._context.writer.ensure(server, [wanted], view)
-            count = len(outcome.tools)
+            count = len(outcome.found)
             draft.condition("ToolsDiscovered", "True", "ToolsDiscovered", f"{count} tool{'s' if count != 1 else ''}")
 
     def _target(self, server: JsonObject, deployment: JsonObject, profile: Profile) -> Target:

@@ -14,6 +14,7 @@ from kagent_api.kube.resources import (
     DEPLOYMENTS,
     MCPSERVERS,
     MODELCONFIGS,
+    MODELPROVIDERCONFIGS,
     NAMESPACES,
     PODS,
     REMOTEMCPSERVERS,
@@ -31,6 +32,8 @@ from kagent_operator.reconcile.discovery import Target, Tool, discover
 from kagent_operator.reconcile.events import EventRecorder
 from kagent_operator.reconcile.mcpservers import McpServerReconciler
 from kagent_operator.reconcile.modelconfigs import ModelConfigReconciler
+from kagent_operator.reconcile.modellists import Provider, list_models
+from kagent_operator.reconcile.modelproviders import ModelProviderReconciler
 from kagent_operator.reconcile.remoteservers import RemoteServerReconciler
 from kagent_operator.reconcile.revisions import Revisions
 from kagent_operator.reconcile.status import Now, StatusWriter, utc_now
@@ -39,10 +42,13 @@ from kagent_operator.translate.settings import Settings
 __all__ = ["WATCHED", "Operator"]
 
 _log = logging.getLogger(__name__)
+# Providers add models now and then; their lists are long and their limits count every question.
+_MODELS_INTERVAL: Final = 3600.0
 
 WATCHED: Final[tuple[Resource, ...]] = (
     AGENTS,
     MODELCONFIGS,
+    MODELPROVIDERCONFIGS,
     REMOTEMCPSERVERS,
     MCPSERVERS,
     DEPLOYMENTS,
@@ -64,6 +70,7 @@ class Operator:
         namespaces: Sequence[str],
         *,
         ask: Callable[[Target], Awaitable[list[Tool]]] = discover,
+        ask_models: Callable[[Provider], Awaitable[list[str]]] = list_models,
         refresh_interval: float = 60.0,
         instance: str = "",
         now: Now = utc_now,
@@ -86,12 +93,14 @@ class Operator:
         self.cache = Cache(watched, namespaces, make_reflector, self.controller.on_change)
         self.events = EventRecorder(client, now, instance=instance)
         self.discoveries = Discoveries(ask, self.controller.queue.add, interval=refresh_interval)
+        self.model_lists = Discoveries(ask_models, self.controller.queue.add, interval=_MODELS_INTERVAL)
         self.context = Context(
             cache=self.cache,
             writer=Writer(client, self.cache),
             status=StatusWriter(client, self.cache, self.events),
             events=self.events,
             discoveries=self.discoveries,
+            model_lists=self.model_lists,
             revisions=Revisions(client),
             settings=settings,
             namespaces=tuple(namespaces),
@@ -101,6 +110,7 @@ class Operator:
             {
                 AGENTS.kind: AgentReconciler(self.context),
                 MODELCONFIGS.kind: ModelConfigReconciler(self.context),
+                MODELPROVIDERCONFIGS.kind: ModelProviderReconciler(self.context),
                 REMOTEMCPSERVERS.kind: RemoteServerReconciler(self.context),
                 MCPSERVERS.kind: McpServerReconciler(self.context),
             }
@@ -118,4 +128,5 @@ class Operator:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.controller.run(self.context))
             group.create_task(self.discoveries.run())
+            group.create_task(self.model_lists.run())
             group.create_task(self.events.run())

@@ -47,12 +47,12 @@ class RemoteServerReconciler:
         if outcome is None:
             # Asked now; this is called again with the answer. What was known before stays as it is.
             return
-        if outcome.tools is None:
+        if outcome.found is None:
             draft.condition("Accepted", "False", "ReconcileFailed", f"cannot list tools: {outcome.error}")
         else:
-            await self._store(server, outcome.tools, view)
+            await self._store(server, outcome.found, view)
             draft.fields["discoveredTools"] = [
-                {"name": tool.name, "description": tool.description} for tool in outcome.tools
+                {"name": tool.name, "description": tool.description} for tool in outcome.found
             ]
             draft.condition("Accepted", "True", "Reconciled", "Remote MCP server configuration accepted")
         await self._context.status.write(REMOTEMCPSERVERS, server, draft)
