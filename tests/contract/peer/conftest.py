@@ -283,7 +283,7 @@ def fleet(adk_python: str, tmp_path_factory: pytest.TempPathFactory) -> Generato
             env = {item["name"]: str(item.get("value", "")) for item in container["env"]}
             env |= {"KAGENT_URL": url, "KAGENT_NAMESPACE": "kagent", "OPENAI_API_KEY": "not-a-key"}
             swapped = {"0.0.0.0": "127.0.0.1", "8080": str(port), "/config": str(place)}
-            arguments: list[str] = [swapped.get(argument, argument) for argument in container["args"]]
+            arguments: list[str] = [swapped.get(str(argument), str(argument)) for argument in container["args"]]
             if name in _UPSTREAM:
                 arguments = ["-c", _ADK, "static", *arguments]
             program = [str(adk_python)] if name in _UPSTREAM else [*_ENGINE]
