@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from bench.localcluster import localcluster
 from bench.road import Figure, engine, road
 
-SUITES: dict[str, Callable[[int], list[Figure]]] = {"road": road, "engine": engine}
+SUITES: dict[str, Callable[[int], list[Figure]]] = {"road": road, "engine": engine, "localcluster": localcluster}
 
 
 def main() -> int:

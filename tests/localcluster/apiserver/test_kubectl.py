@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -68,6 +69,17 @@ async def with_widgets(kubectl: Run, widget_crd: JsonObject) -> Run:
 
 
 Make = Callable[..., JsonObject]
+
+_SESSIONS: dict[str, list[JsonObject]] = yaml.safe_load(Path(__file__).with_name("kubectl_cases.yaml").read_text())
+
+
+@pytest.mark.parametrize("session", _SESSIONS)
+async def test_a_session_ends_as_on_a_real_server(kubectl: Run, session: str) -> None:
+    """What each command prints is compared with a real server's by tests/conformance."""
+    await done(kubectl("create", "namespace", session))
+    for step in _SESSIONS[session]:
+        outcome = await kubectl(*shlex.split(step["run"]), "-n", session, stdin=step.get("stdin"))
+        assert outcome.code == step.get("code", 0), (step["run"], outcome)
 
 
 async def test_custom_resources_live_through_kubectl(with_widgets: Run, widget: Make) -> None:

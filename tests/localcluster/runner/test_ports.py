@@ -97,3 +97,15 @@ def test_an_adopted_port_gives_the_chosen_one_back(tmp_path: Path, span: range) 
     ports.adopt(8080)
     assert ports.resolve(8080) == 8080
     assert book.take() == span.start
+
+
+def test_a_port_that_a_stranger_took_is_left_to_him(tmp_path: Path) -> None:
+    container: JsonObject = {"name": "c", "ports": [{"containerPort": 8080}]}
+    ports = PodPorts(Ports(tmp_path / "ports"), {"spec": {"containers": [container]}})
+    ports.take()
+    first = ports.real[8080]
+    ports.leave_to_strangers(container)
+    assert ports.real[8080] == first
+    with socket.create_server(("127.0.0.1", first)):
+        ports.leave_to_strangers(container)
+        assert ports.real[8080] != first

@@ -91,6 +91,8 @@ def _requirement(part: str, whole: str) -> _Requirement:
                 f'unable to parse requirement: invalid value "{match["value"]}" in label selector "{whole}"'
             )
         return _Requirement(_checked(match["key"], whole), operator, frozenset({match["value"].strip()}))
+    if (words := part.split())[1:]:
+        raise BadRequest(f"unable to parse requirement: found '{words[1]}', expected: in, notin, =, ==, !=, gt, lt")
     if part.startswith("!"):
         return _Requirement(_checked(part[1:].strip(), whole), "absent", frozenset())
     return _Requirement(_checked(part, whole), "exists", frozenset())
@@ -131,7 +133,11 @@ def field_selector(text: str, kind: Kind) -> Predicate | None:
             and not (field == "metadata.namespace" and kind.namespaced)
             and field not in allowed
         ):
-            raise BadRequest(f"field label not supported: {field}")
+            raise BadRequest(
+                f"field label not supported: {field}"
+                if kind.crd or kind.storage_key in _FIELDS
+                else f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+            )
         tests.append((field, value, equal))
     if not tests:
         return None

@@ -174,6 +174,7 @@ class PodWorker:
     def plan(self, container: JsonObject, rule: ImageRule) -> tuple[Launch, Surroundings]:
         """Work out what to start for a container (see ``ContainerHost``)."""
         self._ports.take()
+        self._ports.leave_to_strangers(container)
         variables = declared_variables(self._node.objects, self.pod, container)
         self._volumes.write()
         files = self._paths(text(container, "name"))

@@ -7,7 +7,7 @@ Pod at a time can do.
 from __future__ import annotations
 
 from kagent_localcluster.runner.fields import at, items, number, text
-from kagent_localcluster.runner.ports import Ports
+from kagent_localcluster.runner.ports import Ports, bindable
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["PodPorts", "all_containers"]
@@ -46,6 +46,20 @@ class PodPorts:
                 self._take_one(declared, fixed)
         for declared in self._probed():
             self._take_one(declared, declared if host_network else 0)
+
+    def leave_to_strangers(self, container: JsonObject) -> None:
+        """Choose other ports where somebody else listens on those of a container that does not run just now.
+
+        Raises:
+            NoFreePort: the whole range is taken.
+        """
+        for port in items(container, "ports"):
+            declared = number(port, "containerPort")
+            real = self.real.get(declared)
+            if real in self._taken and not bindable(real):
+                self.real[declared] = self._book.take()
+                self._taken ^= {real, self.real[declared]}
+                self._book.give_back(real)
 
     def resolve(self, declared: object) -> int | None:
         """Return the real port for a number or name; an undeclared number stands for itself."""

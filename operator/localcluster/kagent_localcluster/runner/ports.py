@@ -12,7 +12,7 @@ import random
 import socket
 from pathlib import Path
 
-__all__ = ["NoFreePort", "Ports", "below_ephemeral"]
+__all__ = ["NoFreePort", "Ports", "below_ephemeral", "bindable"]
 
 FIRST, LAST = 20_000, 32_767
 LEAST_SPAN = 1_000
@@ -60,7 +60,7 @@ class Ports:
         """
         for step in range(len(self._span)):
             index = (self._next + step) % len(self._span)
-            if not self._bit(index) and _bindable(self._span[index]):
+            if not self._bit(index) and bindable(self._span[index]):
                 self._next = (index + 1) % len(self._span)
                 self._set(index, True)
                 self._save()
@@ -80,7 +80,7 @@ class Ports:
         marked = [index for index in range(len(self._span)) if self._bit(index)]
         for index in marked:
             self._next = (index + 1) % len(self._span)
-            if _bindable(self._span[index]):
+            if bindable(self._span[index]):
                 self._set(index, False)
         if marked:
             self._save()
@@ -98,7 +98,8 @@ class Ports:
         self._path.write_bytes(self._taken)
 
 
-def _bindable(port: int) -> bool:
+def bindable(port: int) -> bool:
+    """Tell whether nobody listens on the port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -53,7 +53,7 @@ def strategic_merge(node: Node, target: Any, patch: dict[str, Any]) -> dict[str,
     for key, order in patch.items():
         field = key.removeprefix(_ORDER)
         if field != key and field not in patch and is_array(order) and is_array(current := merged.get(field)):
-            merged[field] = _ordered(current, order, (node.child(field) or EMPTY).merge_key)
+            merged[field] = _ordered(current, order, (node.child(field) or EMPTY).merge_key, current)
     return merged
 
 
@@ -70,7 +70,9 @@ def _merge_field(node: Node, current: Any, value: Any, order: list[Any] | None) 
         merged = kept + [item for item in value if item not in kept]
     else:
         merged = _merge_list(node, current if is_array(current) else [], value)
-    return _ordered(merged, order, node.merge_key) if order is not None else merged
+    if order is None and not node.merge_key:
+        return merged
+    return _ordered(merged, value if order is None else order, node.merge_key, current if is_array(current) else [])
 
 
 def _plain(value: Any) -> Any:
@@ -101,24 +103,21 @@ def _merge_list(node: Node, current: list[Any], patch: list[Any]) -> list[Any]:
     return merged
 
 
-def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
-    """Put the items named in the order into that order; the others keep their places among them."""
-    wanted = [entry.get(key) if is_object(entry) else entry for entry in order]
+def _ordered(items: list[Any], order: list[Any], key: str, live: list[Any]) -> list[Any]:
+    """Put the items that the order names into that order, and the others where the live list had them among those."""
 
-    def rank(item: Any) -> int | None:
-        value = item.get(key) if is_object(item) else item
-        return wanted.index(value) if value in wanted else None
+    def name(item: Any) -> Any:
+        return item.get(key) if key and is_object(item) else item
 
-    named = sorted((item for item in items if rank(item) is not None), key=lambda item: rank(item) or 0)
+    wanted, before = [name(entry) for entry in order], [name(item) for item in live]
+    named = sorted((item for item in items if name(item) in wanted), key=lambda item: wanted.index(name(item)))
+    others = [item for item in items if name(item) not in wanted]
     result: list[Any] = []
-    # An unnamed item stays behind the last named one it followed before.
-    pending = list(named)
-    for item in items:
-        if rank(item) is None:
-            result.append(item)
-        elif pending:
-            result.append(pending.pop(0))
-    return result
+    while named and others:
+        first, second = name(others[0]), name(named[0])
+        stays = first in before and second in before and before.index(first) < before.index(second)
+        result.append((others if stays else named).pop(0))
+    return result + named + others
 
 
 def _shown(item: dict[str, Any]) -> str:

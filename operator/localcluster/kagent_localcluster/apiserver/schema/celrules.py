@@ -16,7 +16,7 @@ from kagent_localcluster.apiserver.jsonvalue import at, is_array, is_object
 from kagent_localcluster.apiserver.schema.cel_library import compile_rule, new_context, standard_functions
 from kagent_localcluster.apiserver.schema.formats import is_quantity
 from kagent_localcluster.apiserver.schema.node import Node
-from kagent_localcluster.apiserver.schema.validation import counterpart, type_name
+from kagent_localcluster.apiserver.schema.validation import counterpart
 from kagent_localcluster.errors import Cause
 
 if TYPE_CHECKING:
@@ -95,10 +95,12 @@ class _Scope:
         return rule.program.execute(context)
 
 
+_WORDS = {"FieldValueForbidden": "Forbidden", "FieldValueRequired": "Required value"}
+
+
 def _check(rule: dict[str, Any], scope: _Scope, path: str) -> Iterator[Cause]:
     text: str = rule["rule"]
     value = scope.value
-    shown = f'"{type_name(value)}"' if isinstance(value, (dict, list)) else _shown(value)
     reason = rule.get("reason", "FieldValueInvalid")
     where = (path + rule.get("fieldPath", "")).lstrip(".") or "<nil>"
     try:
@@ -106,12 +108,9 @@ def _check(rule: dict[str, Any], scope: _Scope, path: str) -> Iterator[Cause]:
     except _EVALUATION_ERRORS as error:
         message = f"{text}: {error}"
     if message:
-        word = "Required value" if reason == "FieldValueRequired" else f"{_word(reason)}: {shown}"
+        shown = "" if isinstance(value, (dict, list)) else f": {_shown(value)}"
+        word = {**_WORDS, "FieldValueDuplicate": f"Duplicate value{shown}"}.get(reason, f"Invalid value{shown}")
         yield Cause(where, f"{word}: {message}", reason)
-
-
-def _word(reason: str) -> str:
-    return {"FieldValueForbidden": "Forbidden", "FieldValueDuplicate": "Duplicate value"}.get(reason, "Invalid value")
 
 
 def _shown(value: Any) -> str:
