@@ -22,7 +22,7 @@ from textual.screen import Screen
 
 from kagent_api.errors import InvalidSpec, KagentError
 from kagent_tui.cluster.cluster import Cluster
-from kagent_tui.cluster.contexts import Opened, Options, contexts, open_client
+from kagent_tui.cluster.contexts import Opened, Options, contexts, is_production, open_client
 from kagent_tui.cluster.workspace import Workspace
 from kagent_tui.commands.arguments import known_namespaces
 from kagent_tui.commands.defaults import COMMANDS
@@ -79,6 +79,8 @@ class KagentApp(Host):
         self.workspace = Workspace(options, banner=banner, clock=clock)
         self._opener = opener
         self._fallback: tuple[str, ...] = ()
+        # Production contexts in which the person has switched writing on.
+        self._unlocked: set[str] = set()
         self._browse = BrowseScreen(self.workspace)
         self._chats: Chats | None = None
         self._objects = ObjectActions(self, self.workspace, drafts or DraftStore(), self._browse.tell)
@@ -114,9 +116,9 @@ class KagentApp(Host):
             self.workspace.changed()
             return
         self._fallback = opened.fallback
-        cluster = Cluster(
-            opened.client, namespaces=opened.namespaces, readonly=options.readonly, on_link=self._link_changed
-        )
+        context = opened.client.access.context
+        readonly = options.readonly or (is_production(context) and context not in self._unlocked)
+        cluster = Cluster(opened.client, namespaces=opened.namespaces, readonly=readonly, on_link=self._link_changed)
         async with cluster.running():
             self.workspace.cluster = cluster
             self._browse.attach(cluster)
@@ -292,6 +294,7 @@ class KagentApp(Host):
         self.workspace.options = replace(self.workspace.options, readonly=on)
         if self.workspace.cluster is not None:
             self.workspace.cluster.readonly = on
+            (self._unlocked.discard if on else self._unlocked.add)(self.workspace.context)
         self.workspace.changed()
         self._say("read-only: nothing can be changed" if on else "writing is possible again")
 

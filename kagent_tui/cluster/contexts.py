@@ -3,6 +3,7 @@ thread."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,15 @@ from kagent_api.names import CONTROLLER_NAMESPACE
 if TYPE_CHECKING:
     from kagent_api.kube import ContextInfo, KubeClient
 
-__all__ = ["Opened", "Options", "contexts", "open_client"]
+__all__ = ["Opened", "Options", "contexts", "is_production", "open_client"]
+
+# A word of its own in the name: "prod-eu" and "eu_production", not "reproduce".
+_PRODUCTION = re.compile(r"(?<![a-z])prod(uction)?(?![a-z])", re.IGNORECASE)
+
+
+def is_production(context: str) -> bool:
+    """Tell whether a context's name says that people depend on it; nothing is written there before F2."""
+    return _PRODUCTION.search(context) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kagent_tui.cluster.contexts import is_production
 from kagent_tui.cluster.link import Link
 from kagent_tui.render.age import duration
 from kagent_tui.render.text import Span, Tone, span
@@ -30,7 +31,8 @@ class Headline:
 
 def context_spans(head: Headline) -> list[Span]:
     """Say where we are and what is allowed."""
-    spans = [Span("ctx ", Tone.DIM), span(head.context or "-", Tone.HEAD)]
+    tone = Tone.BAD if is_production(head.context) else Tone.HEAD
+    spans = [Span("ctx ", Tone.DIM), span(head.context or "-", tone)]
     spans += (Span("  ns ", Tone.DIM), span(",".join(head.namespaces) or "all"))
     if head.readonly:
         spans.append(Span("  RO", Tone.WARN))
