@@ -6,10 +6,16 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from bench.dashboard import dashboard
 from bench.localcluster import localcluster
 from bench.road import Figure, engine, road
 
-SUITES: dict[str, Callable[[int], list[Figure]]] = {"road": road, "engine": engine, "localcluster": localcluster}
+SUITES: dict[str, Callable[[int], list[Figure]]] = {
+    "road": road,
+    "engine": engine,
+    "localcluster": localcluster,
+    "dashboard": dashboard,
+}
 
 
 def main() -> int:

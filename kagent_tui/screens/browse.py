@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from kagent_api.errors import InvalidSpec, ObjectRef
 from kagent_tui.cluster.cluster import Cluster
+from kagent_tui.cluster.history import History, Place
 from kagent_tui.cluster.kinds import AGENT, VIEWS, view_of
 from kagent_tui.cluster.store import Changes
 from kagent_tui.cluster.workspace import Workspace
@@ -69,6 +70,7 @@ class BrowseScreen(BaseScreen[None]):
         self._feed: DetailFeed | None = None
         self._unwatch: Callable[[], None] | None = None
         self._cursors: dict[str, ObjectRef | None] = {}
+        self._history = History(Place("agents", ""))
         self._wanted: bool | None = None
         self._rest: Timer | None = None
 
@@ -133,6 +135,7 @@ class BrowseScreen(BaseScreen[None]):
             self.table.place_cursor(self._cursors.get(name))
         if filter_text is not None:
             self.set_filter(filter_text)
+        self._history.visit(Place(name, self.board.filters[name]))
         if not self._one_pane:
             self.table.focus()
 
@@ -302,6 +305,21 @@ class BrowseScreen(BaseScreen[None]):
     def action_filter(self) -> None:
         self.prompt.open("filter", self.board.filters[self.view.id])
 
+    def action_last_view(self) -> None:
+        self._go(self._history.before_this(self.view.id))
+
+    def action_history_back(self) -> None:
+        self._go(self._history.step(-1))
+
+    def action_history_forward(self) -> None:
+        self._go(self._history.step(1))
+
+    def _go(self, place: Place | None) -> None:
+        if place is None:
+            self.say("there is nothing there")
+        else:
+            self.show_view(place.view, place.filter)
+
     def action_next_view(self, step: int = 1) -> None:
         names = list(VIEWS)
         self.show_view(names[(names.index(self.view.id) + step) % len(names)])
@@ -378,6 +396,7 @@ class BrowseScreen(BaseScreen[None]):
         if event.mode == "filter":
             event.stop()
             self.set_filter(event.value)
+            self._history.visit(Place(self.view.id, self.board.filters[self.view.id]))
 
     @on(Prompt.Cancelled)
     def _cancelled(self, event: Prompt.Cancelled) -> None:
