@@ -27,7 +27,7 @@ def drifted_tools(agent: JsonObject, deployment: JsonObject | None, view: View) 
         return []
     found: list[str] = []
     for kind, namespace, name, tool in tool_servers(agent):
-        if kind not in {"RemoteMCPServer", "MCPServer"}:
+        if kind not in {"RemoteMCPServer", "MCPServer", "Service"}:
             continue
         used = strings(tool, "mcpServer", "toolNames")
         for entry in known_tools(view.get(*inventory_key(kind, namespace, name))) or []:

@@ -18,9 +18,17 @@ from kagent_operator.reconcile.keys import Key
 from kagent_operator.translate.fields import JsonObject, rows, string_map, text
 from kagent_operator.translate.metadata import object_meta
 
-__all__ = ["inventory_key", "inventory_object", "known_tools", "timestamp"]
+__all__ = [
+    "inventory_error",
+    "inventory_key",
+    "inventory_object",
+    "inventory_with_error",
+    "known_tools",
+    "timestamp",
+]
 
 _KEY: Final = "tools.json"
+_ERROR: Final = "error"
 # A ConfigMap holds 1 MiB; schemas go first when a server has more to say than that.
 _MAX_BYTES: Final = 900_000
 
@@ -54,9 +62,24 @@ def inventory_object(
         kept = ("name", "title", "description", "annotations", "hash", "firstSeen", "changed")
         entries = [{**{key: tool[key] for key in kept if key in tool}, "schemaOmitted": True} for tool in entries]
         body = _encode(entries)
+    return _config_map(server, {_KEY: body})
+
+
+def inventory_with_error(server: JsonObject, existing: JsonObject | None, error: str) -> JsonObject:
+    """Return the ConfigMap of a server without status that does not answer: what is known of its tools stays."""
+    known = string_map(existing, "data").get(_KEY)
+    return _config_map(server, {_ERROR: error, **({} if known is None else {_KEY: known})})
+
+
+def inventory_error(config_map: JsonObject | None) -> str:
+    """Return why a server without status does not tell its tools, empty when it does."""
+    return string_map(config_map, "data").get(_ERROR, "")
+
+
+def _config_map(server: JsonObject, data: dict[str, str]) -> JsonObject:
     key = inventory_key(text(server, "kind"), text(server, "metadata", "namespace"), text(server, "metadata", "name"))
     meta = object_meta(server, name=key.name, labels={TOOLS_LABEL: "true"})
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {_KEY: body}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
 
 
 def timestamp(moment: datetime) -> str:

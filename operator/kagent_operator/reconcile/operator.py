@@ -36,6 +36,7 @@ from kagent_operator.reconcile.modellists import Provider, list_models
 from kagent_operator.reconcile.modelproviders import ModelProviderReconciler
 from kagent_operator.reconcile.remoteservers import RemoteServerReconciler
 from kagent_operator.reconcile.revisions import Revisions
+from kagent_operator.reconcile.services import ServiceReconciler
 from kagent_operator.reconcile.status import Now, StatusWriter, utc_now
 from kagent_operator.translate.settings import Settings
 
@@ -113,6 +114,7 @@ class Operator:
                 MODELPROVIDERCONFIGS.kind: ModelProviderReconciler(self.context),
                 REMOTEMCPSERVERS.kind: RemoteServerReconciler(self.context),
                 MCPSERVERS.kind: McpServerReconciler(self.context),
+                SERVICES.kind: ServiceReconciler(self.context),
             }
         )
 

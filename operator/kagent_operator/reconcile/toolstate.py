@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kagent_operator.reconcile.cache import View
-from kagent_operator.reconcile.inventory import inventory_key, known_tools
+from kagent_operator.reconcile.inventory import inventory_error, inventory_key, known_tools
 from kagent_operator.translate.fields import JsonObject, quoted, rows, strings, text
 from kagent_operator.translate.tools import tool_servers
 
@@ -23,7 +23,10 @@ def tool_problems(agent: JsonObject, view: View) -> list[str]:
         if server is None:
             problems.append(f"{label} not found")
             continue
-        problem = _server_problem(kind, server)
+        if kind == "Service":
+            problem = inventory_error(view.get(*inventory_key(kind, namespace, name)))
+        else:
+            problem = _server_problem(kind, server)
         if problem:
             problems.append(f"{label}: {problem}")
         elif missing := _missing_tools(kind, namespace, name, server, tool, view):
@@ -32,7 +35,7 @@ def tool_problems(agent: JsonObject, view: View) -> list[str]:
 
 
 def _server_problem(kind: str, server: JsonObject) -> str:
-    if kind in {"Service", "SandboxAgent"}:
+    if kind == "SandboxAgent":
         return ""
     conditions = {text(condition, "type"): condition for condition in rows(server, "status", "conditions")}
     wanted = conditions.get("Accepted" if kind == "RemoteMCPServer" else "Ready")
@@ -47,7 +50,7 @@ def _server_problem(kind: str, server: JsonObject) -> str:
 
 def _missing_tools(kind: str, namespace: str, name: str, server: JsonObject, tool: JsonObject, view: View) -> list[str]:
     wanted = strings(tool, "mcpServer", "toolNames")
-    if not wanted or kind not in {"RemoteMCPServer", "MCPServer"}:
+    if not wanted or kind not in {"RemoteMCPServer", "MCPServer", "Service"}:
         return []
     if kind == "RemoteMCPServer":
         known = {text(entry, "name") for entry in rows(server, "status", "discoveredTools")}

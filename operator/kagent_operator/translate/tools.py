@@ -32,7 +32,15 @@ from kagent_operator.translate.proxy import is_internal, plain_egress, through_p
 from kagent_operator.translate.settings import Settings
 from kagent_operator.translate.world import World
 
-__all__ = ["ToolPart", "check_tools", "mcp_server_path", "mcp_server_port", "tool_servers", "translate_tools"]
+__all__ = [
+    "ToolPart",
+    "check_tools",
+    "mcp_server_path",
+    "mcp_server_port",
+    "service_address",
+    "tool_servers",
+    "translate_tools",
+]
 
 _MAX_DEPTH = 10  # upstream's limit of agents calling agents
 _DEFAULT_MCP_TIMEOUT = "30s"

@@ -201,3 +201,52 @@ async def test_a_changed_env_secret_rolls_the_server_out(world: Any) -> None:
         generation = world.cluster.get("Deployment", "time")["metadata"]["generation"]
         await world.cluster.put(secret("env", TOKEN="two"))
         await world.until(lambda: world.cluster.get("Deployment", "time")["metadata"]["generation"] > generation)
+
+
+def _tool_service(**labels: str) -> JsonObject:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "svc", "labels": {"kagent.dev/mcp-service": "true", **labels}},
+        "spec": {"ports": [{"port": 9000}]},
+    }
+
+
+async def test_a_labelled_services_tools_and_faults_reach_the_agents_that_use_it(world: Any) -> None:
+    tool = {"type": "McpServer", "mcpServer": {"kind": "Service", "name": "svc", "toolNames": ["a"]}}
+    agent = {
+        "apiVersion": "kagent.dev/v1alpha2",
+        "kind": "Agent",
+        "metadata": {"name": "helper"},
+        "spec": {
+            "type": "Declarative",
+            "declarative": {"systemMessage": "Help.", "modelConfig": "qwen", "tools": [tool]},
+        },
+    }
+    for obj in (_tool_service(), model_config(), agent):
+        await world.cluster.put(obj)
+
+    def told() -> str:
+        return world.cluster.condition("Agent", "helper", "ToolsReady")["message"]
+
+    async with world.running(interval=0.5):
+        await world.until(lambda: "Service 'svc': cannot list tools" in told())
+        assert world.cluster.condition("Agent", "helper", "Accepted")["status"] == "True"
+        world.servers.answers["http://svc.kagent:9000/mcp"] = [Tool("b", "does b", {})]
+        await world.until(lambda: "has no tool 'a'" in told())
+        world.servers.answers["http://svc.kagent:9000/mcp"] = [Tool("a", "does a", {})]
+        await world.until(lambda: world.cluster.condition("Agent", "helper", "ToolsReady")["status"] == "True")
+        stored = world.cluster.get("ConfigMap", "svc-service-tools")
+        assert [each["name"] for each in json.loads(stored["data"]["tools.json"])["tools"]] == ["a"]
+        assert [each["kind"] for each in stored["metadata"]["ownerReferences"]] == ["Service"]
+        world.servers.answers["http://svc.kagent:9000/mcp"] = "gone"
+        await world.until(lambda: "gone" in told())
+        assert "tools.json" in world.cluster.get("ConfigMap", "svc-service-tools")["data"], "what was known stays"
+
+
+async def test_a_service_without_the_label_is_never_asked(world: Any) -> None:
+    await world.cluster.put(_tool_service(**{"kagent.dev/mcp-service": "false"}))
+    async with world.running():
+        await world.settle()
+        assert world.servers.asked == []
+        assert not world.cluster.has("ConfigMap", "svc-service-tools")

@@ -370,9 +370,11 @@ def test_git_oci_and_s3_skills_are_described_for_the_init_container() -> None:
 
 def test_scheduling_and_extra_containers_are_taken_verbatim() -> None:
     tolerations = [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}]
-    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
+    affinity: JsonObject = {
+        "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}
+    }
     side = {"name": "side", "image": "busybox"}
-    block = {
+    block: JsonObject = {
         "tolerations": tolerations,
         "affinity": affinity,
         "nodeSelector": {"disk": "ssd"},
