@@ -83,7 +83,7 @@ async def _measure(config: dict[str, Any], *, watching: bool = True) -> dict[str
     ) as client:  # fmt: skip
         for crd in crds():
             (await client.post(_CRDS, json=crd)).raise_for_status()
-        while (await client.get(_AGENTS)).status_code != 200:
+        while (await client.get(_AGENTS)).status_code != 200:  # noqa: ASYNC110 - a foreign server can only be polled
             await asyncio.sleep(0.05)
         begin = time.perf_counter()
         for index in range(_COUNT):
@@ -137,7 +137,10 @@ async def _deployments(client: httpx.AsyncClient) -> None:
     for index in range(_COUNT):
         labels = {"agent": f"{index:04}"}
         template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "example.dev/a:1"}]}}
-        body = {"metadata": {"name": f"agent-{index:04}"}, "spec": {"selector": {"matchLabels": labels}}}
+        body: dict[str, Any] = {
+            "metadata": {"name": f"agent-{index:04}"},
+            "spec": {"selector": {"matchLabels": labels}},
+        }
         body["spec"]["template"] = template
         (await client.post(path, json=body)).raise_for_status()
     async with asyncio.timeout(300):

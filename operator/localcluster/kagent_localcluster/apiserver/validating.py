@@ -148,12 +148,11 @@ def judge(kind: Kind, new: JsonObject, old: JsonObject | None) -> None:
     causes: list[Cause] = []
     if old is None and (problem := name_problem(kind.group, kind.plural, new["metadata"]["name"])):
         causes.append(Cause("metadata.name", f'Invalid value: "{new["metadata"]["name"]}": {problem}'))
-    # Updates of custom resources and of apps do not look at generateName and finalizers again.
-    named = old is None or not (kind.crd or kind.group == "apps")
+    # Updates of these do not look at generateName again.
+    named = old is None or not (kind.crd or kind.group == "apps" or kind.storage_key == "/services")
     causes += check_metadata(kind.group, kind.plural, new["metadata"], with_prefix=named)
     if not kind.crd:
-        if named:
-            causes += check_finalizers(new["metadata"])
+        causes += check_finalizers(new["metadata"])
         if kind.storage_key not in _RULED:
             causes += missing_fields(kind.schema, new)
         causes += validate_builtin(kind.storage_key, new, old)

@@ -308,7 +308,9 @@ class Writer:
         metadata = new["metadata"]
         if managed is None:
             manager = Manager(options.manager, "Update", "status")
-            entries = sent["metadata"].get("managedFields") or old["metadata"].get("managedFields") or []
+            entries: list[JsonObject] = (
+                sent["metadata"].get("managedFields") or old["metadata"].get("managedFields") or []
+            )
             managed = track_part(kind.schema, "status", new, old, entries, manager)
         metadata["managedFields"] = managed
         if _same(new, old):

@@ -78,7 +78,8 @@ def check_selector(selector: JsonObject, path: str) -> Iterator[Cause]:
     yield from label_problems(object_at(selector, "matchLabels"), f"{path}.matchLabels")
     for index, item in enumerate(objects_at(selector, "matchExpressions")):
         where = f"{path}.matchExpressions[{index}]"
-        operator, values = item.get("operator"), item.get("values") or []
+        operator = item.get("operator")
+        values: list[str] = item.get("values") or []
         if operator in ("In", "NotIn") and not values:
             yield required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'")
         elif operator in ("Exists", "DoesNotExist") and values:

@@ -21,6 +21,9 @@ from kagent_localcluster.seams import JsonObject
 __all__ = ["Applied", "Manager", "apply_config", "read_entries", "track_part", "track_update"]
 
 
+_NONE: FieldSet = set()
+
+
 class Manager(NamedTuple):
     """Who writes: name, operation and subresource identify an entry."""
 
@@ -121,8 +124,9 @@ def track_part(
     Entries that hold nothing of the part stay as they are, unread: this is what makes status writes cheap.
     """
     node, root = schema.child(part) or EMPTY, f"f:{part}"
-    after, before = (fieldsets.fields_below(node, obj[part], (root,)) if part in obj else set() for obj in (new, old))
-    changed = {
+    after = fieldsets.fields_below(node, new[part], (root,)) if part in new else _NONE
+    before = fieldsets.fields_below(node, old[part], (root,)) if part in old else _NONE
+    changed: FieldSet = {
         path
         for path in after
         if path not in before

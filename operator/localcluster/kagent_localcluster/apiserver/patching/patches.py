@@ -98,7 +98,7 @@ def _parent(document: Any, path: str) -> tuple[Any, str]:
     holder = document
     for part in parents:
         holder = _step(holder, part, path)
-    if not isinstance(holder, (dict, list)):
+    if not is_object(holder) and not is_array(holder):
         raise Invalid(f"{_REJECTED}: the path {path} leads into no object or list")
     return holder, last
 
@@ -158,7 +158,9 @@ def _replace(document: Any, path: str, value: Any) -> Any:
 
 
 def _remove(document: Any, path: str) -> None:
-    holder, last = _parent(document, path) if path else ({}, "")
+    if not path:
+        raise Invalid(f"{_REJECTED}: the whole object cannot be removed")
+    holder, last = _parent(document, path)
     if is_object(holder):
         if last not in holder:
             raise Invalid(f"{_REJECTED}: unable to remove nonexistent key: {last}")
