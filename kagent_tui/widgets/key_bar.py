@@ -26,6 +26,7 @@ class KeyBar(Widget):
         super().__init__(id=id)
         self._painter = Painter(self)
         self._trail = trail
+        self._shown: list[tuple[str, str]] = []
 
     def on_mount(self) -> None:
         # Screens are generic in their result, which no widget can know.
@@ -48,7 +49,8 @@ class KeyBar(Widget):
         room = width - cell_width(trail) - 1
         spans = [Span(" ")]
         used = 1
-        for key, title in _fitting(self._keys(), room):
+        self._shown = self._keys()
+        for key, title in _fitting(self._shown, room):
             size = cell_width(key) + cell_width(title) + 3
             spans += (Span(key, Tone.HEAD), Span(f" {title}  ", Tone.DIM))
             used += size
@@ -56,7 +58,9 @@ class KeyBar(Widget):
         return self._painter.strip([*spans, Span(" " * gap), Span(trail, Tone.DIM)], width)
 
     def _changed(self, screen: object) -> None:
-        self.refresh()
+        # Bindings are looked at after every change of the cluster; the same keys need no paint.
+        if self._keys() != self._shown:
+            self.refresh()
 
     def _keys(self) -> list[tuple[str, str]]:
         """Return keys and titles, in the order of their importance here."""

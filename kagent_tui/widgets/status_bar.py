@@ -26,7 +26,8 @@ class StatusBar(Widget):
     COMPONENT_CLASSES: ClassVar[set[str]] = {*PAINT_CLASSES}
 
     headline: reactive[Headline] = reactive(Headline)
-    link: reactive[Link] = reactive(Link)
+    # Every event moves its time; the line is painted again only when it would read differently.
+    link: reactive[Link] = reactive(Link, repaint=False)
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -35,6 +36,9 @@ class StatusBar(Widget):
 
     def on_mount(self) -> None:
         self.set_interval(1.0, self._tick)
+
+    def watch_link(self) -> None:
+        self._tick()
 
     def notify_style_update(self) -> None:
         super().notify_style_update()

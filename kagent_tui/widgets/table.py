@@ -259,7 +259,8 @@ class LiveTable(ScrollView, can_focus=True):
         for column, size, cell in zip(self._columns, self._widths, row.cells, strict=False):
             if size:
                 tone = Tone.DIM if self.stale and cell.tone is not Tone.BAD else cell.tone
-                spans += (Span(pad(cell.text, size, right=column.right), tone), Span(" "))
+                # The gap takes its cell's tone: a change of colour costs more bytes than the gap.
+                spans.append(Span(f"{pad(cell.text, size, right=column.right)} ", tone))
         strip = self._painter.strip(spans, width, over)
         return strip.apply_style(Style(dim=True)) if self.stale else strip
 
