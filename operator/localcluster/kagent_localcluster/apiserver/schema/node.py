@@ -96,6 +96,11 @@ class Node:
         return node
 
     @property
+    def custom(self) -> bool:
+        """Return True in the schema of a CRD, False in those of built-in kinds."""
+        return self._resolve is None
+
+    @property
     def ruled(self) -> bool:
         """Return True when a CEL rule stands here or anywhere below."""
         if self._ruled is None:
