@@ -32,9 +32,7 @@ class ObjectRef(NamedTuple):
 class KagentError(Exception):
     """An error with the object, the field and the remedy as attributes as well as in its text."""
 
-    def __init__(
-        self, message: str, *, ref: ObjectRef | None = None, field: str = "", remedy: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, ref: ObjectRef | None = None, field: str = "", remedy: str = "") -> None:
         self.message = message
         self.ref = ref
         self.field = field
