@@ -97,10 +97,10 @@ def _edit_an_instruction(terminal: Terminal, kubeconfig: Path) -> None:
     terminal.send("a")
     terminal.until("(?s)NAME.*READY.*● yes")
     _kubectl(kubeconfig, "wait", "--for=condition=Ready", "agent/qa-assistant", "--timeout=60s")
+    program = [sys.executable, "-m", "kagent_tui", "--kubeconfig", str(kubeconfig), "-n", "kagent"]
     answer = subprocess.run(
-        [sys.executable, "-m", "kagent_tui", "--kubeconfig", str(kubeconfig), "-n", "kagent", "chat", "qa-assistant", "hi"],
-        capture_output=True, text=True, timeout=90, check=False,
-    )  # fmt: skip
+        [*program, "chat", "qa-assistant", "hi"], capture_output=True, text=True, timeout=90, check=False
+    )
     assert answer.returncode == 0, answer.stderr
     assert "lighthouse keeper" in answer.stdout
 
