@@ -75,19 +75,22 @@ def road(rounds: int) -> list[Figure]:
 def engine(rounds: int) -> list[Figure]:
     """Measure an agent process by itself: start to card, memory without tools and with one MCP session."""
     start: list[float] = []
+    ready: list[float] = []
     plain: list[float] = []
     with_mcp: list[float] = []
     with _mcp_server() as mcp_url:
         for _ in range(rounds):
-            with _engine({}) as (seconds, pid, _url):
+            with _engine({}) as (seconds, ready_after, pid, _url):
                 start.append(seconds)
+                ready.append(ready_after)
                 plain.append(_rss(pid))
             tools: dict[str, object] = {"http_tools": [{"params": {"url": mcp_url, "headers": {}}, "tools": []}]}
-            with _engine(tools) as (_seconds, pid, url):
+            with _engine(tools) as (_seconds, _ready, pid, url):
                 _say_hello(url)
                 with_mcp.append(_rss(pid))
     return [
         Figure("engine: start to agent card", statistics.median(start), "s", "<= 1"),
+        Figure("engine: start to ready for a message", statistics.median(ready), "s", "<= 1"),
         Figure("engine: memory without tools", statistics.median(plain), "MB", "< 90"),
         Figure("engine: memory after a turn with an MCP session", statistics.median(with_mcp), "MB", "< 110"),
     ]
@@ -141,8 +144,8 @@ def _drain(fd: int) -> None:
 
 
 @contextmanager
-def _engine(extra: dict[str, object]) -> Generator[tuple[float, int, str]]:
-    """Start an engine with the scripted model behind it; yield (seconds to card, pid, base URL)."""
+def _engine(extra: dict[str, object]) -> Generator[tuple[float, float, int, str]]:
+    """Start an engine with the scripted model behind it; yield (seconds to card, seconds to ready, pid, base URL)."""
     port, model_port = free_port(), free_port()
     program = str(_PROGRAMS / "kagent-engine")
     with tempfile.TemporaryDirectory() as folder:
@@ -164,14 +167,26 @@ def _engine(extra: dict[str, object]) -> Generator[tuple[float, int, str]]:
         (Path(folder) / "config.json").write_text(json.dumps(config))
         (Path(folder) / "agent-card.json").write_text(json.dumps(card))
         env = os.environ | {"KAGENT_NAME": "bench", "KAGENT_NAMESPACE": "bench", "KAGENT_TUI_STATE": folder}
-        model = subprocess.Popen([program, "scripted-model", "--port", str(model_port)], env=env)
+        model = subprocess.Popen(
+            [program, "scripted-model", "--port", str(model_port)],
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         _until_served(f"http://127.0.0.1:{model_port}/health")
         begin = time.perf_counter()
-        process = subprocess.Popen([program, "--port", str(port), "--filepath", folder], env=env)
+        process = subprocess.Popen(
+            [program, "--port", str(port), "--filepath", folder],
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             url = f"http://127.0.0.1:{port}"
             _until_served(f"{url}/.well-known/agent-card.json")
-            yield time.perf_counter() - begin, process.pid, url
+            card_after = time.perf_counter() - begin
+            _until_served(f"{url}/readyz")
+            yield card_after, time.perf_counter() - begin, process.pid, url
         finally:
             for each in (process, model):
                 each.terminate()
@@ -190,7 +205,7 @@ def _mcp_server() -> Generator[str]:
         "--",
         str(_PROGRAMS / "mcp-server-time"),
     ]
-    process = subprocess.Popen(argv)
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _until_served(f"http://127.0.0.1:{port}/health")
         yield f"http://127.0.0.1:{port}/mcp"
