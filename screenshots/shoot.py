@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
@@ -23,15 +24,21 @@ COLOURS = {"brown": "yellow", "brightbrown": "bright_yellow", "default": ""}
 def main() -> int:
     """Take every screenshot at both sizes."""
     programs = Path(sys.executable).parent
+    with tempfile.TemporaryDirectory() as state:
+        _take(programs, state)
+    return 0
+
+
+def _take(programs: Path, state: str) -> None:
     for columns, lines in ((140, 40), (80, 24)):
-        env = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
+        home = {"XDG_STATE_HOME": state}  # no draft of the person who takes the pictures
+        env = os.environ | home | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
         argv = [str(programs / "kagent-tui"), "demo", "--model", "scripted"]
         terminal = Terminal(argv, columns=columns, lines=lines, env=env)
         try:
             _walk(terminal, f"{columns}x{lines}")
         finally:
             terminal.kill()
-    return 0
 
 
 def _walk(terminal: Terminal, size: str) -> None:
@@ -47,6 +54,8 @@ def _walk(terminal: Terminal, size: str) -> None:
     terminal.until("write to the agent")
     terminal.send("What time is it in Tokyo?\r")
     terminal.until("(?s)is_dst.*● ready", seconds=LONG)
+    terminal.send("\x0f")  # ctrl+o: the card unfolded
+    terminal.settle()
     _save(terminal, f"chat-{size}")
     terminal.send("\x1b")
     terminal.until("NAME")

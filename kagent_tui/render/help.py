@@ -37,8 +37,8 @@ def help_lines(commands: Registry) -> list[Line]:
             write = Span(" (writes)", Tone.WARN) if command.needs_write else Span("")
             lines.append(
                 line(
-                    Span("  "), span(f"{keys:<18}", Tone.KEY), span(command.help), write,
-                    span(f"   {command.usage}" if command.usage else "", Tone.DIM), indent=20,
+                    Span("  "), span(f"{keys:<23}", Tone.KEY), span(command.help), write,
+                    span(f"   {command.usage}" if command.usage else "", Tone.DIM), indent=25,
                 )
             )  # fmt: skip
         lines.append(BLANK)
