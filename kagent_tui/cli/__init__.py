@@ -29,24 +29,30 @@ class CommandModule(Protocol):
     def run(self, args: argparse.Namespace) -> int: ...
 
 
+_CLUSTER = frozenset({"kubeconfig", "context", "namespace", "all_namespaces"})
+_SCREEN = frozenset({"readonly", "mouse"})
+
+
 class Command(NamedTuple):
-    """One line of ``kagent-tui --help``."""
+    """One line of ``kagent-tui --help``, and which of the options that stand before a command mean something to it."""
 
     name: str
     help: str
+    options: frozenset[str] = _CLUSTER
 
 
 COMMANDS = (
-    Command("demo", "a throwaway local cluster with sample agents, and the dashboard on it"),
-    Command("local", "the embedded cluster: up, down, status, reset, kubeconfig"),
-    Command("chat", "ask an agent and stream its answer"),
-    Command("approvals", "decisions made about tool calls: list them, export them"),
+    Command("demo", "a throwaway local cluster with sample agents, and the dashboard on it", _SCREEN),
+    Command("local", "the embedded cluster: up, down, status, reset, kubeconfig", frozenset()),
+    Command("chat", "ask an agent and stream its answer", _CLUSTER | {"url"}),
+    Command("approvals", "decisions made about tool calls: list them, export them", frozenset()),
     Command("get", "list resources"),
     Command("describe", "show one resource with its conditions, references and events"),
     Command("apply", "create or update resources from YAML"),
     Command("delete", "delete resources"),
     Command("logs", "logs of an agent's or MCP server's Pods"),
 )
+_DASHBOARD = Command("", "the dashboard", _CLUSTER | _SCREEN)
 
 
 class Parser(argparse.ArgumentParser):
@@ -99,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_OK
     try:
         if not args.command:
-            return _load("dashboard").run(args)
+            return _refuse_idle(args, _DASHBOARD) or _load("dashboard").run(args)
         return _run_command(args)
     except KeyboardInterrupt:
         return 130  # the shell's own code for SIGINT
@@ -118,11 +124,23 @@ def _run_command(args: argparse.Namespace) -> int:
         sys.stderr.write(f"kagent-tui: there is no command {name!r}; there are: {known}\n")
         return EXIT_USAGE
     module = _load(name)
-    parser = Parser(
-        prog=f"kagent-tui {name}", description=command.help, parents=[_cluster_options(default=argparse.SUPPRESS)]
-    )
+    parents = [_cluster_options(default=argparse.SUPPRESS)] if command.options & _CLUSTER else []
+    parser = Parser(prog=f"kagent-tui {name}", description=command.help, parents=parents)
     module.add_arguments(parser)
-    return module.run(parser.parse_args(rest, namespace=args))
+    parsed = parser.parse_args(rest, namespace=args)
+    return _refuse_idle(parsed, command) or module.run(parsed)
+
+
+def _refuse_idle(args: argparse.Namespace, command: Command) -> int:
+    """Return 64 for an option that the command would ignore, else 0."""
+    given = {name for name in (*_CLUSTER, *_SCREEN, "url") if getattr(args, name, None)}
+    idle = sorted(f"--{name.replace('_', '-')}" for name in given - command.options)
+    if not idle:
+        return EXIT_OK
+    what = f"the command {command.name!r}" if command.name else "the dashboard"
+    sys.stderr.write(f"kagent-tui: {what} takes no {', '.join(idle)}")
+    sys.stderr.write("; it is for: kagent-tui chat AGENT MESSAGE\n" if "--url" in idle else "\n")
+    return EXIT_USAGE
 
 
 def _load(name: str) -> CommandModule:

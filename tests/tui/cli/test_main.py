@@ -32,6 +32,21 @@ def test_a_wrong_option_ends_with_64(capsys: pytest.CaptureFixture[str]) -> None
     assert "--port" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--url", "http://x"],
+        ["--readonly", "get", "agents"],
+        ["--context", "a", "demo"],
+        ["get", "agents", "--url", "x"],
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 64
+    option = next(word for word in argv if word.startswith("--"))
+    assert f"takes no {option}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", [each.name for each in COMMANDS])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
