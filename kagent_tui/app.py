@@ -36,6 +36,7 @@ from kagent_tui.screens.help import HelpScreen
 from kagent_tui.screens.objects import ObjectActions
 from kagent_tui.screens.pick import Item, PickScreen
 from kagent_tui.screens.reader import ReaderScreen
+from kagent_tui.terminal import standard_error_on_the_terminal
 from kagent_tui.widgets.bindings import bindings
 from kagent_tui.widgets.prompt import Prompt
 
@@ -400,5 +401,6 @@ def run_dashboard(
         readonly=readonly, banner=banner,
     )  # fmt: skip
     write_log_to_file()
-    result = app.run(mouse=mouse)
+    with standard_error_on_the_terminal():
+        result = app.run(mouse=mouse)
     return result if result is not None else app.return_code or 0

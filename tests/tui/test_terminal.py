@@ -25,6 +25,21 @@ def run_until_painted(home: Path) -> tuple[int, int, bytes]:
     return pid, terminal, read_until(terminal, b"No cluster")
 
 
+def test_the_screen_is_drawn_though_standard_error_goes_to_a_file(tmp_path: Path) -> None:
+    log = tmp_path / "errors"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update({"TERM": "xterm-256color", "XDG_STATE_HOME": str(tmp_path)})
+        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT), 2)
+        os.execv(sys.executable, [sys.executable, "-c", PROGRAM])
+    assert b"No cluster" in read_until(terminal, b"No cluster")
+    os.write(terminal, b"q")
+    assert LEAVES_FULL_SCREEN in read_until(terminal, LEAVES_FULL_SCREEN)
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    assert b"\x1b" not in log.read_bytes()
+
+
 def read_until(terminal: int, word: bytes) -> bytes:
     seen = b""
     deadline = time.monotonic() + 60
