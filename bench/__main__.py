@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from bench.dashboard import dashboard
 from bench.localcluster import localcluster
+from bench.operator import operator
 from bench.road import Figure, engine, road
 
 SUITES: dict[str, Callable[[int], list[Figure]]] = {
@@ -15,6 +16,7 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "engine": engine,
     "localcluster": localcluster,
     "dashboard": dashboard,
+    "operator": operator,
 }
 
 

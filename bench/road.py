@@ -83,7 +83,7 @@ def engine(rounds: int) -> list[Figure]:
     ready: list[float] = []
     plain: list[float] = []
     with_mcp: list[float] = []
-    with _mcp_server() as mcp_url:
+    with mcp_server() as mcp_url:
         for _ in range(rounds):
             with _engine({}) as (seconds, ready_after, pid, _url):
                 start.append(seconds)
@@ -218,7 +218,7 @@ def _engine(extra: dict[str, object]) -> Generator[tuple[float, float, int, str]
 
 
 @contextmanager
-def _mcp_server() -> Generator[str]:
+def mcp_server() -> Generator[str]:
     """Serve mcp-server-time over streamable HTTP by our own bridge."""
     port = free_port()
     argv = [

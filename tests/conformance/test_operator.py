@@ -51,6 +51,7 @@ _KINDS = {
     )
 }
 _WRITTEN = (AGENTS, MODELCONFIGS, REMOTEMCPSERVERS, MCPSERVERS, DEPLOYMENTS, SERVICES, SECRETS, CONFIGMAPS)
+_SEEN = (*_WRITTEN, SERVICEACCOUNTS)
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
@@ -144,12 +145,18 @@ class Place:
             raise AssertionError(await self.condition(resource, name, kind)) from None
         return await self.condition(resource, name, kind)
 
-    async def roll_out(self, name: str) -> None:
-        """Be the Deployment controller, which is not part of an API server."""
-        generation = (await self.get(DEPLOYMENTS, name))["metadata"]["generation"]
-        counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas", "readyReplicas"), 1)
-        status = {"status": {"observedGeneration": generation, **counts}}
-        await self.client.patch(DEPLOYMENTS, name, status, self.namespace, subresource="status")
+    async def roll_out(self, operator: Operator, *names: str) -> None:
+        """Be the Deployment controller, which is not part of an API server, for what the operator wants in the end.
+
+        An operator that has not seen everything yet may still change a template, and what was rolled out before that
+        would be of an older generation for ever.
+        """
+        await self.settle(operator)
+        for name in names:
+            generation = (await self.get(DEPLOYMENTS, name))["metadata"]["generation"]
+            counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas", "readyReplicas"), 1)
+            status = {"status": {"observedGeneration": generation, **counts}}
+            await self.client.patch(DEPLOYMENTS, name, status, self.namespace, subresource="status")
 
     async def operator_access(self) -> Access:
         """Return access as the operator's ServiceAccount, by a token as its Pod would get."""
@@ -160,8 +167,14 @@ class Place:
         return replace(self.access, credentials=StaticAuthorization(f"Bearer {token}"))
 
     async def caught_up(self, operator: Operator) -> bool:
-        """Whether the operator has seen everything there is and has nothing to do."""
-        for resource in _WRITTEN:
+        """Whether the operator has seen everything there is and has nothing to do.
+
+        The kinds are listed one after the other: that nothing was reconciled in between makes them one moment.
+        """
+        if not _at_rest(operator):
+            return False
+        before = operator.controller.reconciles.total()
+        for resource in _SEEN:
             listed = (await self.client.list(resource, self.namespace)).items
             known = {
                 obj["metadata"]["uid"]: obj["metadata"]["resourceVersion"]
@@ -169,7 +182,7 @@ class Place:
             }
             if known != {obj["metadata"]["uid"]: obj["metadata"]["resourceVersion"] for obj in listed}:
                 return False
-        return operator.controller.queue.idle
+        return _at_rest(operator) and operator.controller.reconciles.total() == before
 
     @asynccontextmanager
     async def operator(self, settings: Settings | None = None) -> AsyncGenerator[tuple[Operator, CountingClient]]:
@@ -200,6 +213,15 @@ class Place:
             for obj in operator.cache.list(resource.kind, self.namespace):
                 operator.controller.queue.add(_key(resource.kind, obj))
         await self.settle(operator)
+
+
+def _at_rest(operator: Operator) -> bool:
+    """Whether nothing waits: no watch to come back, no key, no retry of a failed one, no answer of a tool server.
+
+    A server that has just taken in CRDs ends their watches once or twice.
+    """
+    quiet = operator.controller.queue.settled and operator.discoveries.answered
+    return quiet and operator.cache.problems() == []
 
 
 def _key(kind: str, obj: JsonObject) -> Any:
@@ -281,22 +303,24 @@ async def test_an_agent_made_before_what_it_needs_becomes_ready_and_is_then_left
         assert "'default-model-config'" in missing["message"]
         await place.put(_TIME, _REMOTE, _MODEL, _SECRET)
         await place.until(AGENTS, "clock", "Accepted", "True")
-        for name in ("clock", "time"):
-            await place.roll_out(name)
+        await place.roll_out(operator, "clock", "time")
         for condition in ("Ready", "ToolsReady", "ResolvedRefs"):
             await place.until(AGENTS, "clock", condition, "True")
         await place.until(MODELCONFIGS, "default-model-config", "Accepted", "True")
         await place.until(REMOTEMCPSERVERS, "far", "Accepted", "True")
         await place.until(MCPSERVERS, "time", "ToolsDiscovered", "True")
-        assert operator.cache.problems() == []
         await place.settle(operator)
         client.writes.clear()
         await place.reconcile_all(operator)
         assert client.writes == []
         status = (await place.get(AGENTS, "clock"))["status"]
         assert status["observedGeneration"] == 1
-        events = (await place.client.list(EVENTS, place.namespace)).items
-        assert any(event["message"] == "Accepted: Agent configuration accepted" for event in events)
+
+        async def told() -> bool:
+            events = (await place.client.list(EVENTS, place.namespace)).items
+            return any(event["message"] == "Accepted: Agent configuration accepted" for event in events)
+
+        await eventually(told)  # Events are written beside the reconcilers
 
 
 async def test_a_restarted_operator_writes_nothing(place: Place) -> None:
@@ -304,7 +328,7 @@ async def test_a_restarted_operator_writes_nothing(place: Place) -> None:
     async with place.operator() as (operator, _):
         await place.until(AGENTS, "second", "Accepted", "True")
         await place.until(AGENTS, "clock", "Accepted", "True")
-        await place.roll_out("time")
+        await place.roll_out(operator, "time")
         await place.until(AGENTS, "clock", "ToolsReady", "True")
         await place.settle(operator)
     async with place.operator() as (operator, client):
@@ -316,7 +340,7 @@ async def test_an_edit_a_rotated_key_and_a_removed_field_reach_the_pods(place: P
     await place.put(_SECRET, _MODEL, _agent(tools=[], deployment={"nodeSelector": {"disk": "ssd"}}))
     async with place.operator() as (operator, _):
         await place.until(AGENTS, "clock", "Accepted", "True")
-        await place.roll_out("clock")
+        await place.roll_out(operator, "clock")
         await place.until(AGENTS, "clock", "Ready", "True")
         first = await place.get(DEPLOYMENTS, "clock")
         await place.put({**_SECRET, "stringData": {"k": "rotated"}})

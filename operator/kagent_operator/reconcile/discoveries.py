@@ -73,6 +73,14 @@ class Discoveries(Generic[Asked, Found]):
         outcome = self._outcomes.get(key)
         return outcome if outcome is not None and outcome.fingerprint == target.fingerprint else None
 
+    @property
+    def answered(self) -> bool:
+        """Whether everybody has been asked as they are now, well or not."""
+        return all(
+            (outcome := self._outcomes.get(key)) is not None and outcome.fingerprint == target.fingerprint
+            for key, target in self._targets.items()
+        )
+
     def forget(self, key: Key) -> None:
         """Ask a server no more."""
         self._targets.pop(key, None)

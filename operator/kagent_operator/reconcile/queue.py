@@ -51,6 +51,11 @@ class WorkQueue(Generic[K]):
         """Whether nothing is ready or worked on (timers may be set)."""
         return not self._ready and not self._working
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is idle and no failed key waits for its retry either."""
+        return self.idle and not self._failures
+
     def add(self, key: K) -> None:
         """Have a key worked on soon; an earlier timer of it is no longer needed."""
         if timer := self._timers.pop(key, None):
