@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kagent_localcluster.runner.translate import expand, translate
+from kagent_localcluster.runner.translate import expand, translate, translate_command
 
 PORTS = {8080: 20_001, 3000: 20_002}
 MOUNTS = {"/config": "/data/pods/u/volumes/config", "/config/tls": "/data/pods/u/volumes/tls"}
@@ -78,3 +78,37 @@ def test_anything_else_stays(word: str) -> None:
 )
 def test_variables_expand_as_in_kubernetes(value: str, expected: str) -> None:
     assert expand(value, {"HOST": "h"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["sh", "-c", "cat /config/a.txt"], "cat /data/pods/u/volumes/config/a.txt"),
+        (["/bin/bash", "-ec", "echo x>/config/x; exec f"], "echo x>/data/pods/u/volumes/config/x; exec f"),
+        (["sh", "-c", 'uvicorn a:b --host 0.0.0.0 --port "8080"'], 'uvicorn a:b --host 127.0.0.1 --port "20001"'),
+        (["sh", "-e", "-c", "[ -f '/config/tls/key' ] && run"], "[ -f '/data/pods/u/volumes/tls/key' ] && run"),
+        (["sh", "-c", "curl http://other.ns:8080/config"], "curl http://other.ns:8080/config"),
+        (["sh", "-c", "ls /configuration $HOME/config"], "ls /configuration $HOME/config"),
+        (
+            ["sh", "-c", 'cat ${DIR}/config "$DIR"/config $(pwd)/config'],
+            'cat ${DIR}/config "$DIR"/config $(pwd)/config',
+        ),
+        (
+            ["sh", "-c", "'/config/run' $(cat /config/a)"],
+            "'/data/pods/u/volumes/config/run' $(cat /data/pods/u/volumes/config/a)",
+        ),
+        (["python", "-c", "open('/config/a')"], "open('/config/a')"),
+    ],
+)
+def test_the_words_of_a_shells_script_are_translated_one_by_one(argv: list[str], expected: str) -> None:
+    translated = translate_command(argv, PORTS, MOUNTS)
+    assert translated == [*argv[:-1], expected]
+
+
+def test_a_shell_without_a_script_is_translated_as_any_command() -> None:
+    assert translate_command(["sh", "/config/run.sh", "8080"], PORTS, MOUNTS) == [
+        "sh",
+        "/data/pods/u/volumes/config/run.sh",
+        "20001",
+    ]
+    assert translate_command(["sh", "-c"], PORTS, MOUNTS) == ["sh", "-c"]

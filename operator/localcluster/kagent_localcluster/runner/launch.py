@@ -13,7 +13,7 @@ import orjson
 from kagent_localcluster.runner.environment import Variables
 from kagent_localcluster.runner.fields import at, items, strings, text
 from kagent_localcluster.runner.images import ImageRule
-from kagent_localcluster.runner.translate import expand, translate
+from kagent_localcluster.runner.translate import expand, translate, translate_command
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["DEFAULT_MESSAGE_PATH", "CannotStart", "Launch", "Surroundings", "plan_command", "plan_launch"]
@@ -70,7 +70,7 @@ def plan_launch(container: JsonObject, rule: ImageRule, variables: Variables, ar
     command = [expand(word, variables.values) for word in strings(container, "command")]
     args = [expand(word, variables.values) for word in strings(container, "args")]
     here, theirs = rule.resolve(command, args)
-    argv = [*here, *translate(theirs, around.ports, around.mounts)]
+    argv = [*here, *translate_command(theirs, around.ports, around.mounts)]
     return Launch((_program(argv, env, container, around.directory), *argv[1:]), env, _directory(container, around))
 
 
@@ -80,7 +80,7 @@ def plan_command(command: list[str], container: JsonObject, launch: Launch, arou
     Raises:
         CannotStart: its program cannot be found.
     """
-    argv = translate(command, around.ports, around.mounts)
+    argv = translate_command(command, around.ports, around.mounts)
     return Launch((_program(argv, launch.env, container, launch.cwd), *argv[1:]), launch.env, launch.cwd)
 
 

@@ -9,6 +9,7 @@ another host, or a port that the Pod does not declare stays as it is: guessing w
 | ``0.0.0.0``, ``::``, ``[::]:8080``      | ``127.0.0.1``, ``127.0.0.1:PORT``                    |
 | ``http://localhost:8080/x``             | ``http://localhost:PORT/x``                          |
 | ``/config``, ``--file=/config/a``       | the directory behind the mount                       |
+| ``sh -c "cat /config/a"``               | the script's words, each as if it stood alone        |
 | ``http://other.ns:8080``, ``8081``      | unchanged                                            |
 """
 
@@ -17,13 +18,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-__all__ = ["expand", "translate"]
+__all__ = ["expand", "translate", "translate_command"]
 
 ADDRESS = re.compile(
     r"(?P<flag>--?[\w.-]+=)?(?P<scheme>https?://)?(?P<host>0\.0\.0\.0|127\.0\.0\.1|localhost|\[::\]|\[::1\]|::|\*)?"
     r"(?P<colon>:)?(?P<port>\d{1,5})?(?P<path>/\S*)?"
 )
 EVERY_ADDRESS = {"0.0.0.0", "[::]", "::", "*"}  # noqa: S104 - recognised, never bound
+SHELLS = frozenset({"ash", "bash", "dash", "ksh", "sh", "zsh"})
+SCRIPT_OPTION = re.compile(r"-[a-z]*c")  # -c, -ec, -lc
+# A word begins where the shell begins one: "$DIR"/config and ${DIR}/config name other places than /config.
+SCRIPT_WORD = re.compile(r"""(?:^|(?<=[\s;|&<>(`])|(?<=^["'])|(?<=[\s;|&<>(`]["']))[^\s"'`;|&<>()$\\]+""")
 REFERENCE = re.compile(r"\$\$|\$\((?P<name>[^()\s]+)\)")
 
 
@@ -33,6 +38,17 @@ def translate(tokens: Sequence[str], ports: Mapping[int, int], mounts: Mapping[s
     ``ports`` maps container ports to real ones, ``mounts`` mount paths to real directories.
     """
     return [_address(token, ports) or _path(token, mounts) for token in tokens]
+
+
+def translate_command(argv: Sequence[str], ports: Mapping[int, int], mounts: Mapping[str, str]) -> list[str]:
+    """Return a command line with its tokens translated, and the words of the script where it is a shell's ``-c``."""
+    translated = translate(argv, ports, mounts)
+    if argv and argv[0].rpartition("/")[2] in SHELLS:
+        option = next((index for index, word in enumerate(argv) if SCRIPT_OPTION.fullmatch(word)), len(argv))
+        if option + 1 < len(argv):
+            script = argv[option + 1]
+            translated[option + 1] = SCRIPT_WORD.sub(lambda word: translate([word[0]], ports, mounts)[0], script)
+    return translated
 
 
 def expand(value: str, variables: Mapping[str, str]) -> str:
