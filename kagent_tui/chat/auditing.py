@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Callable
 
 from kagent_api.errors import ObjectRef
+from kagent_tui.chat.conversation import Conversation
 from kagent_tui.chat.decisions import Answer, Pause
-from kagent_tui.safety.audit import AuditRecord, cut_arguments, now_text
+from kagent_tui.safety.audit import AuditRecord, AuditTrail, cut_arguments, now_text
 
-__all__ = ["records_of"]
+__all__ = ["audited", "records_of"]
 
 
 def records_of(
@@ -22,8 +24,12 @@ def records_of(
     for request in pause.approvals:
         for call in request.calls:
             decision = answer.decisions[call.call_id]
-            arguments = cut_arguments(json.dumps(call.arguments, ensure_ascii=False, default=str))
-            verdict = "approved" if decision.approved else "rejected"
+            edited = decision.approved and decision.arguments is not None
+            decided_on = decision.arguments if edited else call.arguments
+            arguments = cut_arguments(json.dumps(decided_on, ensure_ascii=False, default=str))
+            verdict = ("edited" if edited else "approved") if decision.approved else "rejected"
+            asked = json.dumps(call.arguments, ensure_ascii=False, default=str)
+            reason = cut_arguments(f"the agent asked for {asked}") if edited else decision.reason
             records.append(
                 AuditRecord(
                     time,
@@ -34,7 +40,7 @@ def records_of(
                     call.call_id,
                     call.name,
                     verdict,
-                    decision.reason,
+                    reason,
                     arguments,
                     via,
                 )
@@ -46,3 +52,21 @@ def records_of(
             AuditRecord(time, context, user, name, session, question.call_id, "ask_user", "answered", "", asked, via)
         )
     return records
+
+
+def audited(
+    trail: AuditTrail, *, context: str, via: Callable[[], str], complain: Callable[[str], None]
+) -> Callable[[Conversation, Pause, Answer], None]:
+    """Return what a conversation calls for each answer: it writes it down, or says that it could not."""
+
+    def decided(conversation: Conversation, pause: Pause, answer: Answer) -> None:
+        records = records_of(
+            pause, answer, context=context, user=getpass.getuser(), agent=conversation.target.ref,
+            session=conversation.session_id, via=via(),
+        )  # fmt: skip
+        try:
+            trail.append(records)
+        except OSError as error:
+            complain(f"the decision is not in the audit trail: {trail.file}: {error.strerror}")
+
+    return decided

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final, assert_never, cast
 
+from kagent_tui.chat.attachments import split_attached
 from kagent_tui.chat.events import Question
 from kagent_tui.chat.growing import GrowingMarkdown
 from kagent_tui.chat.jsonvalue import JsonObject, object_of, objects_in, text_of
@@ -135,7 +136,10 @@ def _yaml(value: Any) -> str:
 
 
 def _user(text: str, width: int, *, decision: bool) -> list[ScreenLine]:
-    lines = _text_lines(text, width - 2, Tone.DIM if decision else Tone.PLAIN, "" if decision else "b")
+    said = split_attached(text)
+    lines = _text_lines(said.text, width - 2, Tone.DIM if decision else Tone.PLAIN, "" if decision else "b")
+    for name, count in said.attached:
+        lines += wrap_pieces((piece(f"+ {name} ({count} line{'' if count == 1 else 's'})", Tone.DIM),), width - 2)
     return prefixed(lines, (Piece("› ", Tone.KEY, "b"),), _INDENT)
 
 
@@ -161,6 +165,8 @@ def _tool(entry: ToolEntry, width: int, *, unfolded: bool) -> list[ScreenLine]:
     state = Piece(f"  {sign} {entry.state}{progress}{time}", tone)
     name = Piece(shorten(clean(entry.name, newlines=False) or "unnamed tool", max(8, width // 2)), Tone.HEAD)
     mark = Piece("▾ tool " if unfolded else "▸ tool ", Tone.DIM)
+    if entry.inner and not unfolded:
+        state = Piece(f"  {count_inside(entry)} inside{state.text}", state.tone)
     if not unfolded:
         room = width - width_of((mark, name, state)) - 2
         brief = shorten(_brief(entry.arguments), room) if room > 8 else ""
@@ -172,8 +178,35 @@ def _tool(entry: ToolEntry, width: int, *, unfolded: bool) -> list[ScreenLine]:
         lines += _section("arguments", arguments_text(entry.arguments), width)
     for text in entry.activity:
         lines += prefixed(_text_lines(text, width - 4, Tone.DIM), (Piece("  · ", Tone.DIM),), (Piece("    "),))
+    lines += _inside(entry, width, 1)
     if entry.result is not None:
         lines += _section("result", result_text(entry.result), width, failed=entry.state is ToolState.FAILED)
+    return lines
+
+
+def count_inside(entry: ToolEntry) -> int:
+    """Return how many calls an agent made inside a call, at any depth."""
+    return sum(1 + count_inside(each) for each in entry.inner)
+
+
+def _inside(entry: ToolEntry, width: int, depth: int) -> list[ScreenLine]:
+    """Return a sub-agent's own calls as a tree."""
+    lines: list[ScreenLine] = []
+    for number, each in enumerate(entry.inner):
+        tone, sign = _STATE_TONES[each.state]
+        branch = "└─ " if number == len(entry.inner) - 1 else "├─ "
+        lead = Piece("  " * depth + branch, Tone.DIM)
+        name = Piece(shorten(clean(each.name, newlines=False) or "unnamed tool", max(8, width // 2)), Tone.HEAD)
+        state = Piece(f"  {sign} {each.state}", tone)
+        room = width - width_of((lead, name, state)) - 2
+        brief = shorten(_brief(each.arguments), room) if room > 8 else ""
+        lines.append((lead, name, Piece(f"  {brief}" if brief else "", Tone.VALUE), state))
+        lines += _inside(each, width, depth + 2)
+    if entry.said.strip():
+        said = shorten(clean(" ".join(entry.said.split())), max(8, width - 2 * depth - 4))
+        lines.append((Piece("  " * depth + "  « ", Tone.DIM), Piece(said, Tone.DIM)))
+    if entry.tokens:
+        lines.append((Piece("  " * depth + f"  {entry.tokens:,} tokens inside", Tone.DIM),))
     return lines
 
 

@@ -11,10 +11,11 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from enum import StrEnum
 from typing import Final
+from urllib.parse import quote
 
 import httpx
 
@@ -26,7 +27,9 @@ from kagent_tui.chat.errors import (
     AgentUnreachable,
     CallFailed,
     ChatError,
+    DecisionIncomplete,
     DecisionNeeded,
+    DecisionOutdated,
     LinkLost,
 )
 from kagent_tui.chat.events import (
@@ -51,6 +54,11 @@ logger = logging.getLogger(__name__)
 
 # Two minutes in all: a laptop's sleep or a gateway's restart is over by then.
 _REJOIN_DELAYS: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+# Longer than models think between two events as a rule, shorter than people wait; then the task is asked for.
+SILENCE_SECONDS: Final = 45.0
+# A fast server waits for the screen.
+_MOST_AHEAD: Final = 256
+_LOOK: Final[JsonObject] = {}
 _TASK_NOT_FOUND: Final = -32001
 _NOT_CANCELABLE: Final = -32002
 _UNSUPPORTED: Final = -32004
@@ -89,6 +97,7 @@ class Conversation:
         self._decided = decided
         self._dialect: Dialect | None = None
         self._normaliser = Normaliser()
+        self._came: asyncio.Queue[JsonObject | Exception | None] | None = None
         self._rpc = JsonRpc(target.http, target.url, target.ref, headers=target.headers)
 
     @property
@@ -109,7 +118,12 @@ class Conversation:
                 self._rpc = JsonRpc(self.target.http, self.card.path_url, self.target.ref, headers=self.target.headers)
         return self.card
 
-    async def send(self, text: str) -> AsyncGenerator[ChatEvent]:
+    @property
+    def takes_edits(self) -> bool:
+        """The agent's card says that it takes edited arguments of an approval."""
+        return self.card is not None and ACTIVITY_EXTENSION in self.card.extensions
+
+    async def send(self, text: str, attached: Sequence[Part] = ()) -> AsyncGenerator[ChatEvent]:
         """Send a message and yield what comes of it. Raises DecisionNeeded while the agent waits for a decision."""
         if self.pause:
             raise DecisionNeeded(
@@ -117,16 +131,29 @@ class Conversation:
             )
         # An agent that asked in plain words gets the reply in the same task.
         reply = self.state.waiting and self.task_id
-        outgoing = self._outgoing((Part("text", text=text),), task_id=self.task_id if reply else "")
+        parts = (Part("text", text=text), *attached)
+        outgoing = self._outgoing(parts, task_id=self.task_id if reply else "")
         async with aclosing(self._turn(outgoing, resume=bool(reply))) as events:
             async for event in events:
                 yield event
 
     async def answer(self, answer: Answer) -> AsyncGenerator[ChatEvent]:
-        """Answer everything the agent waits for and yield how it goes on. Raises DecisionIncomplete."""
+        """Answer everything the agent waits for and yield how it goes on.
+
+        Raises:
+            DecisionIncomplete: not everything is decided, or arguments are edited that this agent would not take.
+            DecisionOutdated: it was decided elsewhere meanwhile; ``pause`` is then what waits now.
+        """
         pause = self.pause
         parts, metadata = encode_answer(pause, answer)
-        outgoing = self._outgoing(parts, task_id=self.task_id, metadata=metadata, extensions=(HITL_EXTENSION,))
+        if ACTIVITY_EXTENSION in metadata and not self.takes_edits:
+            raise DecisionIncomplete(
+                "this agent does not take edited arguments",
+                ref=self.target.ref,
+                remedy="approve them as they are, or reject",
+            )
+        await self._check_still_waiting(pause)
+        outgoing = self._outgoing(parts, task_id=self.task_id, metadata=metadata, extensions=tuple(metadata))
         told = False
         async with aclosing(self._turn(outgoing, resume=True)) as events:
             async for event in events:
@@ -188,6 +215,35 @@ class Conversation:
         finally:
             self.busy = False
 
+    async def _check_still_waiting(self, pause: Pause) -> None:
+        """Look at the task before it is answered: released kagent runs a call that an answer does not name."""
+        dialect = self._dialect or (await self.connect()).dialects[0]
+        try:
+            result = await self._rpc.call(dialect.get_task, {"id": self.task_id}, self._headers(dialect))
+        except CallFailed:
+            return  # a server that cannot be asked judges the answer itself
+        task = self._decode(dialect, result)
+        if not isinstance(task, TaskSnapshot) or task.status.state is TurnState.UNKNOWN:
+            return
+        now = Normaliser(replay=True)
+        found = now.feed(task)
+        waiting = Pause(
+            tuple(event for event in found if isinstance(event, ApprovalRequest)),
+            tuple(event for event in found if isinstance(event, Question)),
+        )
+        if waiting.ids == pause.ids:
+            return
+        self._normaliser, self.pause = now, waiting
+        what = "something else waits now" if waiting else "nothing waits any more"
+        raise DecisionOutdated(
+            f"this was decided elsewhere: {what}", ref=self.target.ref, remedy="look at the session; nothing was sent"
+        )
+
+    def nudge(self) -> None:
+        """Look now whether the link is alive: the machine has slept, or the network has changed."""
+        if self._came is not None and not self._came.full():
+            self._came.put_nowait(_LOOK)
+
     async def aclose(self) -> None:
         """Give up the connection; a running task goes on at the agent."""
         await self.target.aclose()
@@ -221,11 +277,12 @@ class Conversation:
                     for event in self._take(first):
                         yield event
                 try:
-                    async for result in results:
-                        if self._over():
-                            break
-                        for event in self._take(result):
-                            yield event
+                    async with aclosing(self._watched(results)) as watched:
+                        async for result in watched:
+                            if self._over():
+                                break
+                            for event in self._take(result):
+                                yield event
                 except LinkLost as error:
                     logger.info("stream of %s broke: %s", self.target.ref, error)
                 except CallFailed as error:
@@ -303,14 +360,73 @@ class Conversation:
     async def _rejoined(self, dialect: Dialect) -> AsyncGenerator[JsonObject]:
         params: JsonObject = {"id": self.task_id}
         try:
-            async with aclosing(self._rpc.stream(dialect.subscribe, params, self._headers(dialect))) as results:
-                async for result in results:
+            async with (
+                aclosing(self._rpc.stream(dialect.subscribe, params, self._headers(dialect))) as results,
+                aclosing(self._watched(results)) as watched,
+            ):
+                async for result in watched:
                     yield result
         except CallFailed as error:
             # Ended meanwhile, or a server without subscriptions: the task itself tells.
             logger.debug("no subscription to %s: %s", self.task_id, error)
         if not self._over():
             yield await self._rpc.call(dialect.get_task, params, self._headers(dialect))
+
+    async def _watched(self, results: AsyncGenerator[JsonObject]) -> AsyncGenerator[JsonObject]:
+        """Yield results; ask for the task when none has come for long.
+
+        A connection that a sleep or a router has forgotten stays silent for ever. A task that goes on is left alone.
+
+        Raises:
+            LinkLost: the server cannot be asked, or the task is over although its stream does not say so.
+        """
+        came: asyncio.Queue[JsonObject | Exception | None] = asyncio.Queue(_MOST_AHEAD)
+
+        async def read() -> None:
+            try:
+                async for result in results:
+                    await came.put(result)
+                await came.put(None)
+            except Exception as error:  # handed on to whoever waits
+                await came.put(error)
+
+        reader = asyncio.create_task(read())
+        self._came = came
+        try:
+            while (item := await self._next(came)) is not None:
+                if isinstance(item, Exception):
+                    raise item
+                if item is not _LOOK:
+                    yield item
+                elif not await self._goes_on():
+                    raise LinkLost("the stream fell silent", ref=self.target.ref)
+        finally:
+            self._came = None
+            reader.cancel()
+            await asyncio.wait({reader})
+
+    async def _next(self, came: asyncio.Queue[JsonObject | Exception | None]) -> JsonObject | Exception | None:
+        if not came.empty():
+            return came.get_nowait()
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                return await came.get()
+        except TimeoutError:
+            return _LOOK
+
+    async def _goes_on(self) -> bool:
+        """Tell whether the task still runs and the server still answers."""
+        dialect = self._dialect
+        if dialect is None or not self.task_id:
+            return True
+        try:
+            result = await self._rpc.call(dialect.get_task, {"id": self.task_id}, self._headers(dialect))
+        except CallFailed:
+            return True  # no such method here, or a task that is not kept yet: then only the stream can tell
+        except ChatError:
+            return False
+        task = self._decode(dialect, result)
+        return not (isinstance(task, TaskSnapshot) and (task.status.state.ended or task.status.state.waiting))
 
     def _take(self, result: JsonObject) -> list[ChatEvent]:
         assert self._dialect is not None or self.card is not None
@@ -379,11 +495,16 @@ class Conversation:
                 remedy="is it running?",
             ) from error
 
-    async def _stored_tasks(self) -> list[TaskSnapshot]:
-        """Return the session's tasks, oldest first; by the gateway's REST route, else by the agent's own list."""
-        assert self.card is not None
+    async def tasks_of(self, session_id: str) -> list[TaskSnapshot]:
+        """Return a session's tasks, oldest first: this one's, or one of a sub-agent's."""
+        return await self._stored_tasks(session_id)
+
+    async def _stored_tasks(self, session_id: str = "") -> list[TaskSnapshot]:
+        """Return a session's tasks, oldest first; by the gateway's REST route, else by the agent's own list."""
+        card = await self.connect()
+        session_id = session_id or self.session_id
         if self.target.rest_url:
-            response = await self._get(f"{self.target.rest_url}api/sessions/{self.session_id}/tasks")
+            response = await self._get(f"{self.target.rest_url}api/sessions/{quote(session_id, safe='')}/tasks")
             if response.status_code == 404:
                 return []
             if response.status_code >= 400:
@@ -391,14 +512,14 @@ class Conversation:
             listed = objects_in(_json(response).get("data"))
         else:
             try:
-                params: JsonObject = {"contextId": self.session_id, "includeArtifacts": True, "historyLength": 1000}
-                dialect = self.card.dialects[0]
+                params: JsonObject = {"contextId": session_id, "includeArtifacts": True, "historyLength": 1000}
+                dialect = card.dialects[0]
                 result = await self._rpc.call("ListTasks", params, self._headers(dialect))
             except CallFailed:
                 return []
             listed = objects_in(result.get("tasks"))
         listed.sort(key=lambda task: text_of(object_of(task.get("status")).get("timestamp")))
-        updates = [self._decode(self.card.dialects[0], task) for task in listed]
+        updates = [self._decode(card.dialects[0], task) for task in listed]
         return [update for update in updates if isinstance(update, TaskSnapshot)]
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kagent_api.names import HITL_EXTENSION
+from kagent_api.names import ACTIVITY_EXTENSION, HITL_EXTENSION
 from kagent_tui.chat.errors import DecisionIncomplete
-from kagent_tui.chat.events import ApprovalRequest, Question
+from kagent_tui.chat.events import ApprovalRequest, PendingCall, Question
 from kagent_tui.chat.jsonvalue import JsonObject
 from kagent_tui.chat.wire import Part
 
@@ -20,10 +20,11 @@ __all__ = ["Answer", "Decision", "Pause", "encode_answer"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the person says to one call."""
+    """What the person says to one call. ``arguments`` replaces the model's, where the agent takes that."""
 
     approved: bool
     reason: str = ""
+    arguments: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Answer:
     @staticmethod
     def to_all(pause: Pause, decision: Decision) -> Answer:
         """Return the same decision for every call of a pause."""
-        return Answer({call.call_id: decision for request in pause.approvals for call in request.calls})
+        return Answer({call.call_id: decision for call in pause.calls})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,20 @@ class Pause:
     def __bool__(self) -> bool:
         return bool(self.approvals or self.questions)
 
+    @property
+    def calls(self) -> tuple[PendingCall, ...]:
+        """Every call that waits, of all requests."""
+        return tuple(call for request in self.approvals for call in request.calls)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """What tells this pause from another one of the same task."""
+        return frozenset((*(call.call_id for call in self.calls), *(each.request_id for each in self.questions)))
+
 
 def encode_answer(pause: Pause, answer: Answer) -> tuple[tuple[Part, ...], JsonObject]:
     """Return parts and metadata that answer ``pause``; raise DecisionIncomplete if ids are missing or unknown."""
-    calls = [call for request in pause.approvals for call in request.calls]
+    calls = pause.calls
     _check({call.call_id for call in calls}, set(answer.decisions), "tool call")
     _check({question.request_id for question in pause.questions}, set(answer.answers), "question")
     for question in pause.questions:
@@ -84,6 +95,13 @@ def encode_answer(pause: Pause, answer: Answer) -> tuple[tuple[Part, ...], JsonO
                 why = {"rejection_reason": decision.reason} if decision.reason else {}
                 approvals[call.request_id] = {"id": call.request_id, "approved": False, **why}
         metadata = {HITL_EXTENSION: {"type": "tool_approval_response", "approvals": list(approvals.values())}}
+        edited = {
+            call.request_id: decision.arguments
+            for call in calls
+            if (decision := answer.decisions[call.call_id]).approved and decision.arguments is not None
+        }
+        if edited:
+            metadata[ACTIVITY_EXTENSION] = {"arguments": edited}
     for question in pause.questions:
         replies = [{"answer": list(given)} for given in answer.answers[question.request_id]]
         if calls:

@@ -70,9 +70,13 @@ V03: Final = DialectV03()
 
 
 def _encode_part(part: Part) -> JsonObject:
-    body: JsonObject = (
-        {"kind": "data", "data": part.data} if part.kind == "data" else {"kind": "text", "text": part.text}
-    )
+    match part.kind:
+        case "data":
+            body: JsonObject = {"kind": "data", "data": part.data}
+        case "file":
+            body = {"kind": "file", "file": {"bytes": part.raw, "name": part.text, "mimeType": part.data}}
+        case "text":
+            body = {"kind": "text", "text": part.text}
     return {**body, "metadata": part.metadata} if part.metadata else body
 
 

@@ -78,7 +78,13 @@ V1: Final = DialectV1()
 
 
 def _encode_part(part: Part) -> JsonObject:
-    body: JsonObject = {"data": part.data} if part.kind == "data" else {"text": part.text}
+    match part.kind:
+        case "data":
+            body: JsonObject = {"data": part.data}
+        case "file":
+            body = {"raw": part.raw, "filename": part.text, "mediaType": part.data}
+        case "text":
+            body = {"text": part.text}
     return {**body, "metadata": part.metadata} if part.metadata else body
 
 

@@ -9,6 +9,7 @@ KagentError
     ├── CallFailed           the agent answered a call with a JSON-RPC error
     ├── LinkLost             a stream ended before its turn did; also a TransientError
     ├── DecisionIncomplete   an answer does not cover exactly what is asked
+    ├── DecisionOutdated     what was decided on no longer waits, or something else does
     └── DecisionNeeded       the agent waits for a decision, not for a message
 """
 
@@ -25,6 +26,7 @@ __all__ = [
     "ChatError",
     "DecisionIncomplete",
     "DecisionNeeded",
+    "DecisionOutdated",
     "LinkLost",
 ]
 
@@ -63,6 +65,10 @@ class LinkLost(ChatError, TransientError):
 
 class DecisionIncomplete(ChatError):
     """An answer does not cover exactly what is asked."""
+
+
+class DecisionOutdated(ChatError):
+    """It was decided elsewhere, or the agent waits for something else by now; nothing was sent."""
 
 
 class DecisionNeeded(ChatError):

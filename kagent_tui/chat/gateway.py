@@ -14,13 +14,13 @@ from urllib.parse import quote
 import httpx
 
 from kagent_api.errors import ObjectRef
-from kagent_api.names import agent_id
+from kagent_api.names import NAMESPACE_SEPARATOR, agent_id
 from kagent_tui.chat.errors import AgentUnreachable
 from kagent_tui.chat.jsonvalue import JsonObject, object_of, objects_in, text_of
 from kagent_tui.chat.target import DEFAULT_USER
 from kagent_tui.chat.transport import failure
 
-__all__ = ["SESSION", "Gateway", "SessionInfo", "agent_of"]
+__all__ = ["SESSION", "Gateway", "SessionInfo", "Share", "agent_named", "agent_of"]
 
 SESSION: Final = "Session"
 _TIMEOUT: Final = httpx.Timeout(10.0)
@@ -42,9 +42,24 @@ class SessionInfo:
         return ObjectRef(SESSION, "", self.id)
 
 
+def agent_named(agent_id: str) -> ObjectRef:
+    """Return the agent that an id names. Names in Kubernetes have no ``_``, so each one stands for a ``-``."""
+    namespace, _, name = agent_id.partition(NAMESPACE_SEPARATOR)
+    return ObjectRef("Agent", namespace.replace("_", "-"), name.replace("_", "-"))
+
+
 def agent_of(wanted: str, agents: Iterable[ObjectRef]) -> ObjectRef | None:
     """Return the agent that an id means; ids have lost the difference between ``-`` and ``_``."""
     return next((ref for ref in agents if agent_id(ref.namespace, ref.name) == wanted), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A way for others into a session: whoever has the token reads it, or writes too."""
+
+    token: str
+    read_only: bool
+    created: str
 
 
 class Gateway:
@@ -82,6 +97,36 @@ class Gateway:
         """Delete a session with its tasks. Raises ChatError."""
         await self._ask("DELETE", f"api/sessions/{quote(session_id, safe='')}")
 
+    async def shares(self, session_id: str) -> list[Share]:
+        """Return a session's share links. Raises ChatError."""
+        answer = await self._ask("GET", f"api/sessions/{quote(session_id, safe='')}/shares")
+        return [_share(one) for one in objects_in(answer.get("data"))]
+
+    async def share(self, session_id: str, *, read_only: bool = True) -> Share:
+        """Make a share link. Raises ChatError, AgentNotFound where the server has none."""
+        body: JsonObject = {"read_only": read_only}
+        answer = await self._ask("POST", f"api/sessions/{quote(session_id, safe='')}/shares", body)
+        return _share(object_of(answer.get("data")))
+
+    async def unshare(self, session_id: str, token: str) -> None:
+        """Take a share link back. Raises ChatError."""
+        await self._ask("DELETE", f"api/sessions/{quote(session_id, safe='')}/shares/{quote(token, safe='')}")
+
+    async def feedback(self, *, positive: bool, text: str, issue: str = "") -> None:
+        """Say what an answer was worth; ``issue`` is instructions, factual, incomplete, tool or other."""
+        body: JsonObject = {"is_positive": positive, "feedback_text": text, **({"issue_type": issue} if issue else {})}
+        await self._ask("POST", "api/feedback", body)
+
+    async def prompts(self) -> list[tuple[str, str, str]]:
+        """Return the fragments of all prompt libraries: library (``namespace/name``), key, text. Raises ChatError."""
+        found: list[tuple[str, str, str]] = []
+        for library in objects_in((await self._ask("GET", "api/prompttemplates")).get("data")):
+            namespace, name = text_of(library.get("namespace")), text_of(library.get("name"))
+            path = f"api/prompttemplates/{quote(namespace, safe='')}/{quote(name, safe='')}"
+            data = object_of(object_of((await self._ask("GET", path)).get("data")).get("data"))
+            found += [(f"{namespace}/{name}", key, text) for key, value in data.items() if (text := text_of(value))]
+        return found
+
     async def _ask(self, method: str, path: str, body: JsonObject | None = None) -> JsonObject:
         try:
             response = await self._http.request(
@@ -98,3 +143,7 @@ class Gateway:
             return object_of(json.loads(response.content or b"{}"))
         except (ValueError, RecursionError):
             return {}
+
+
+def _share(item: JsonObject) -> Share:
+    return Share(text_of(item.get("token")), item.get("read_only") is not False, text_of(item.get("created_at")))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-__all__ = ["code_lines", "markdown_lines"]
+__all__ = ["code_lines", "markdown_lines", "parsed"]
 
 # Deeper nesting is an attack or an accident; markdown-it then keeps it as text.
 _MAX_NESTING: Final = 20
@@ -44,6 +44,11 @@ def markdown_lines(text: str, width: int) -> list[ScreenLine]:
         # Nesting deeper than the pane is wide leaves no room beside its own indent.
         lines += wrap_pieces(line, width) if width_of(line) > width else [line]
     return lines
+
+
+def parsed(text: str) -> Sequence[Token]:
+    """Return a Markdown text's tokens, raw: for what is taken out of it, not shown."""
+    return _parser().parse(text)
 
 
 def code_lines(text: str, width: int) -> list[ScreenLine]:

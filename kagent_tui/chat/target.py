@@ -20,7 +20,7 @@ from kagent_tui.chat.jsonvalue import JsonObject, object_of, objects_in, text_of
 if TYPE_CHECKING:
     from kagent_api.kube import KubeClient
 
-__all__ = ["DEFAULT_USER", "ChatTarget", "gateway_root", "gateway_target", "url_target"]
+__all__ = ["DEFAULT_USER", "ChatTarget", "gateway_root", "gateway_target", "root_target", "url_target"]
 
 # Upstream files everything under this user unless an authenticating proxy says otherwise.
 DEFAULT_USER: Final = "admin@kagent.dev"
@@ -62,7 +62,7 @@ async def gateway_target(client: KubeClient, namespace: str, name: str, *, user:
         return ChatTarget(ref, client.service_url(namespace, name, AGENT_PORT), client.http(), "service", user=user)
     where, service, port = found
     root = client.service_url(where, service, port)
-    return ChatTarget(ref, _agent_url(root, namespace, name), client.http(), "gateway", root, user)
+    return root_target(client.http(), root, namespace, name, user=user)
 
 
 async def gateway_root(client: KubeClient, namespace: str) -> str:
@@ -90,6 +90,14 @@ async def url_target(url: str, namespace: str, name: str, *, user: str = DEFAULT
     if itself:
         return ChatTarget(ref, base, http, "url", user=user, owns_http=True)
     return ChatTarget(ref, _agent_url(base, namespace, name), http, "gateway", base, user, owns_http=True)
+
+
+def root_target(
+    http: httpx.AsyncClient, root: str, namespace: str, name: str, *, user: str = DEFAULT_USER
+) -> ChatTarget:
+    """Return the way to an agent through a controller whose root is known; ``http`` stays the caller's."""
+    ref = ObjectRef("Agent", namespace, name)
+    return ChatTarget(ref, _agent_url(root, namespace, name), http, "gateway", root, user)
 
 
 def _agent_url(root: str, namespace: str, name: str) -> str:

@@ -104,6 +104,10 @@ class ToolEntry:
     hint: str = ""
     subagent_session: str = ""
     activity: list[str] = field(default_factory=list[str])
+    # What an agent that was called here did itself: its own calls, its last words, its tokens.
+    inner: list[ToolEntry] = field(default_factory=list["ToolEntry"])
+    said: str = ""
+    tokens: int = 0
 
     @property
     def seconds(self) -> float | None:
@@ -171,6 +175,24 @@ class Transcript:
         return next((entry.text for entry in reversed(self.entries) if isinstance(entry, AnswerEntry)), "")
 
     @property
+    def turn_tokens(self) -> Tokens:
+        """Token counts of the present turn."""
+        used = [usage for key, usage in self._usage.items() if key.startswith(f"{self._turn}:")]
+        return Tokens(sum(u.prompt for u in used), sum(u.completion for u in used), sum(u.total for u in used))
+
+    @property
+    def subagent_calls(self) -> list[tuple[int, ToolEntry, int]]:
+        """Calls of other agents: entry index, entry, and how many earlier calls went to the same session."""
+        found: list[tuple[int, ToolEntry, int]] = []
+        sessions: dict[str, int] = {}
+        for index, entry in enumerate(self.entries):
+            if isinstance(entry, ToolEntry) and entry.subagent_session:
+                before = sessions.get(entry.subagent_session, 0)
+                sessions[entry.subagent_session] = before + 1
+                found.append((index, entry, before))
+        return found
+
+    @property
     def running_tool(self) -> ToolEntry | None:
         """The tool that has been running longest."""
         tools = (entry for entry in self.entries[self._turn :] if isinstance(entry, ToolEntry))
@@ -199,7 +221,10 @@ class Transcript:
                 entry = self.entries[index] if index is not None else None
                 if index is None or not isinstance(entry, ToolEntry):
                     continue
-                entry.state = ToolState.APPROVED if answer.decisions[call.call_id].approved else ToolState.REJECTED
+                decision = answer.decisions[call.call_id]
+                entry.state = ToolState.APPROVED if decision.approved else ToolState.REJECTED
+                if decision.approved and decision.arguments is not None:
+                    entry.arguments = decision.arguments
                 # The wait for the person is no running time of the tool.
                 entry.started = now
                 changed.append(index)

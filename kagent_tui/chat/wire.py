@@ -23,12 +23,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a message or an artifact."""
+    """One part of a message or an artifact. Of a file, ``text`` is the name, ``data`` the media type and ``raw`` the
+    content in base64, which only messages on their way out carry."""
 
     kind: Literal["text", "data", "file"]
     text: str = ""
     data: Any = None
     metadata: JsonObject = field(default_factory=dict[str, Any])
+    raw: str = ""
 
 
 @dataclass(frozen=True, slots=True)

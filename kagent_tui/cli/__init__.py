@@ -45,7 +45,10 @@ COMMANDS = (
     Command("demo", "a throwaway local cluster with sample agents, and the dashboard on it", _SCREEN),
     Command("local", "the embedded cluster: up, down, status, reset, kubeconfig", frozenset()),
     Command("chat", "ask an agent and stream its answer", _CLUSTER | {"url"}),
-    Command("approvals", "decisions made about tool calls: list them, export them", frozenset()),
+    Command(
+        "approvals", "what waits for a decision: list, approve, reject, answer; the audit trail", _CLUSTER | {"url"}
+    ),
+    Command("sessions", "sessions with agents: list, search, export, rename, share, delete", _CLUSTER | {"url"}),
     Command("get", "list resources"),
     Command("describe", "show one resource with its conditions, references and events"),
     Command("apply", "create or update resources from YAML"),
@@ -127,7 +130,9 @@ def _run_command(args: argparse.Namespace) -> int:
     parents = [_cluster_options(default=argparse.SUPPRESS)] if command.options & _CLUSTER else []
     parser = Parser(prog=f"kagent-tui {name}", description=command.help, parents=parents)
     module.add_arguments(parser)
-    parsed = parser.parse_args(rest, namespace=args)
+    # Options may stand between the arguments of commands that take several.
+    parse = parser.parse_intermixed_args if getattr(module, "INTERMIXED", False) else parser.parse_args
+    parsed = parse(rest, namespace=args)
     return _refuse_idle(parsed, command) or module.run(parsed)
 
 

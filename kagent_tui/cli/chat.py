@@ -18,13 +18,14 @@ from kagent_tui.cli import EXIT_FAILED, EXIT_INPUT_REQUIRED, EXIT_OK, EXIT_OTHER
 
 if TYPE_CHECKING:
     from kagent_api.kube import KubeClient
+    from kagent_tui.chat.attachments import Attachment
     from kagent_tui.chat.conversation import Conversation
     from kagent_tui.chat.decisions import Answer
     from kagent_tui.chat.events import ChatEvent, TurnState
     from kagent_tui.chat.printing import Printer
     from kagent_tui.chat.target import ChatTarget
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "exit_code", "run", "show"]
 
 # An agent that asks this often in one turn is in a loop.
 _MAX_DECISIONS = 50
@@ -37,6 +38,7 @@ class _Ask(NamedTuple):
     namespace: str
     name: str
     message: str
+    attached: tuple[Attachment, ...] = ()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,12 +53,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="none",
         help="tool calls that need approval: leave them waiting (default), approve those that only read, approve all",
     )
+    parser.add_argument("--attach", action="append", default=[], metavar="FILE",
+                        help="send a file along; - is standard input; may be repeated")  # fmt: skip
     parser.add_argument("--user", default="", metavar="ID", help="user the session belongs to (admin@kagent.dev)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Hold one turn of a conversation and return the exit code."""
     message = args.message
+    if message == "-" and "-" in args.attach:
+        sys.stderr.write("kagent-tui chat: standard input is either the message or attached, not both\n")
+        return EXIT_USAGE
     if message == "-" or (message is None and not args.session and not sys.stdin.isatty()):
         message = sys.stdin.read()
     if not (message or "").strip() and not (args.session and args.approve != "none"):
@@ -66,35 +73,61 @@ def run(args: argparse.Namespace) -> int:
     if not name:
         sys.stderr.write(f"kagent-tui chat: {args.agent!r} names no agent\n")
         return EXIT_USAGE
-    ask = _Ask(namespace or args.namespace or "", name, message or "")
+    try:
+        attached = tuple(_attachment(path) for path in args.attach)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        sys.stderr.write(f"kagent-tui chat: {where}{reason}\n")
+        return EXIT_USAGE
+    ask = _Ask(namespace or args.namespace or "", name, message or "", attached)
     return asyncio.run(_chat(args, ask))
 
 
-async def _chat(args: argparse.Namespace, ask: _Ask) -> int:
-    from kagent_tui.chat.target import DEFAULT_USER, gateway_target, url_target
+def _attachment(path: str) -> Attachment:
+    """Return a file, or standard input for ``-``. Raises OSError and ValueError."""
+    from kagent_tui.chat.attachments import Attachment, file_attachment
 
+    if path != "-":
+        return file_attachment(path)
+    text = sys.stdin.read()
+    return Attachment("standard input", text or "(it was empty)")
+
+
+async def _chat(args: argparse.Namespace, ask: _Ask) -> int:
+    from kagent_tui.chat.target import gateway_target, url_target
+    from kagent_tui.cli.talks import chosen_user
+
+    user = chosen_user(args)
     if args.url:
         from kagent_api.names import CONTROLLER_NAMESPACE
 
-        target = await url_target(
-            args.url, ask.namespace or CONTROLLER_NAMESPACE, ask.name, user=args.user or DEFAULT_USER
-        )
+        target = await url_target(args.url, ask.namespace or CONTROLLER_NAMESPACE, ask.name, user=user)
         return await _talk(args, ask, target, None)
     from kagent_api.kube import KubeClient, load_access
 
     access = load_access(args.kubeconfig, args.context)
     namespace = ask.namespace or (access.namespace if access.namespace != "default" else "") or "kagent"
     async with KubeClient(access) as client:
-        target = await gateway_target(client, namespace, ask.name, user=args.user or DEFAULT_USER)
+        target = await gateway_target(client, namespace, ask.name, user=user)
         return await _talk(args, ask._replace(namespace=namespace), target, client)
 
 
 async def _talk(args: argparse.Namespace, ask: _Ask, target: ChatTarget, client: KubeClient | None) -> int:
+    from kagent_tui.chat.auditing import audited
     from kagent_tui.chat.conversation import Conversation
     from kagent_tui.chat.errors import AgentNotReady
     from kagent_tui.chat.printing import JsonPrinter, PlainPrinter
+    from kagent_tui.cli.talks import complain
+    from kagent_tui.safety.audit import AuditTrail
 
-    conversation = Conversation(target, session_id=args.session)
+    decided = audited(
+        AuditTrail(),
+        context=client.access.context if client is not None else str(args.url),
+        via=lambda: f"command line, --approve {args.approve}",
+        complain=complain,
+    )
+    conversation = Conversation(target, session_id=args.session, decided=decided)
     printer = JsonPrinter(sys.stdout) if args.json else PlainPrinter(sys.stdout, sys.stderr)
     if isinstance(printer, JsonPrinter):
         printer.write({"type": "session", "session_id": conversation.session_id})
@@ -111,7 +144,12 @@ async def _talk(args: argparse.Namespace, ask: _Ask, target: ChatTarget, client:
     finally:
         printer.finish()
         await conversation.aclose()
-    return _exit_code(state, conversation, ask, args)
+    if conversation.pause.approvals and state.waiting and not args.json:
+        where = f"-n {ask.namespace} " if ask.namespace else ""
+        sys.stderr.write(
+            f"go on with: kagent-tui chat {ask.name} {where}--session {conversation.session_id} --approve all\n"
+        )
+    return exit_code(state)
 
 
 async def _turns(
@@ -120,9 +158,11 @@ async def _turns(
     safe = await _safe_tools(client, ask) if args.approve == "safe" and client is not None else frozenset[str]()
     if args.session:
         await conversation.history()
-        await _show(conversation.rejoin(), printer)
+        await show(conversation.rejoin(), printer)
     if ask.message and not conversation.pause:
-        await _show(conversation.send(ask.message), printer)
+        await show(conversation.send(ask.message, [each.part for each in ask.attached]), printer)
+    elif ask.message and (given := _reply(conversation, ask.message)) is not None:
+        await show(conversation.answer(given), printer)
     elif ask.message:
         from kagent_tui.chat.errors import DecisionNeeded
 
@@ -130,14 +170,24 @@ async def _turns(
             raise DecisionNeeded(
                 "this session waits for a decision, not for a message",
                 ref=conversation.target.ref,
-                remedy="decide with --approve safe or all, or begin a new session",
+                remedy="decide with --approve or kagent-tui approvals, or begin a new session",
             )
     for _ in range(_MAX_DECISIONS):
         answer = _decide(conversation, args.approve, safe)
         if answer is None:
             break
-        await _show(conversation.answer(answer), printer)
+        await show(conversation.answer(answer), printer)
     return conversation.state
+
+
+def _reply(conversation: Conversation, message: str) -> Answer | None:
+    """Return the message as the answer to the one question that waits; None if that is not what waits."""
+    from kagent_tui.chat.decisions import Answer
+
+    pause = conversation.pause
+    if pause.approvals or len(pause.questions) != 1 or len(pause.questions[0].items) != 1:
+        return None
+    return Answer({}, {pause.questions[0].request_id: [[message.strip()]]})
 
 
 def _decide(conversation: Conversation, approve: str, safe: frozenset[str]) -> Answer | None:
@@ -151,7 +201,8 @@ def _decide(conversation: Conversation, approve: str, safe: frozenset[str]) -> A
     return Answer.to_all(pause, Decision(True))
 
 
-async def _show(events: AsyncGenerator[ChatEvent], printer: Printer) -> None:
+async def show(events: AsyncGenerator[ChatEvent], printer: Printer) -> None:
+    """Print a turn's events as they come."""
     async with aclosing(events):
         async for event in events:
             printer.show(event, time.monotonic())
@@ -185,16 +236,12 @@ async def _why(client: KubeClient, ask: _Ask) -> str:
     return found.trouble
 
 
-def _exit_code(state: TurnState, conversation: Conversation, ask: _Ask, args: argparse.Namespace) -> int:
+def exit_code(state: TurnState) -> int:
+    """Return what a turn's end means to a script."""
     from kagent_tui.chat.events import TurnState
 
     if state is TurnState.COMPLETED:
         return EXIT_OK
     if state.waiting:
-        if conversation.pause.approvals and not args.json:
-            where = f"-n {ask.namespace} " if ask.namespace else ""
-            sys.stderr.write(
-                f"go on with: kagent-tui chat {ask.name} {where}--session {conversation.session_id} --approve all\n"
-            )
         return EXIT_INPUT_REQUIRED
     return EXIT_FAILED if state.ended else EXIT_OTHER

@@ -12,9 +12,9 @@ from kagent_tui.cluster.references import items, mapping, text
 from kagent_tui.render.age import age
 from kagent_tui.render.row import World
 from kagent_tui.render.tables import TABLES
-from kagent_tui.safety import cell_width, clean
+from kagent_tui.safety import cell_width, clean, shorten
 
-__all__ = ["FORMATS", "Objects", "print_lines", "print_objects"]
+__all__ = ["FORMATS", "Objects", "columns", "print_lines", "print_objects"]
 
 FORMATS = ("table", "yaml", "json")
 _VIEW_OF = {AGENT: "agents", MODEL_CONFIG: "models", REMOTE_MCP_SERVER: "mcp", MCP_SERVER: "mcp"}
@@ -41,6 +41,17 @@ class Objects:
         return sorted(
             ref for ref, obj in self._objects.items() if any(each.target == target for each in references(obj))
         )
+
+
+def columns(rows: Sequence[Sequence[str]], *, widest: int) -> str:
+    """Return rows of raw texts, the first the header, as aligned lines; a cell takes at most ``widest`` cells."""
+    shown = [[shorten(clean(value, newlines=False), widest) for value in row] for row in rows]
+    widths = [max(cell_width(row[index]) for row in shown) for index in range(len(shown[0]))]
+    lines = [
+        "   ".join(value + " " * (width - cell_width(value)) for value, width in zip(row, widths, strict=True)).rstrip()
+        for row in shown
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def print_objects(

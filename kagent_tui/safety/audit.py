@@ -28,7 +28,8 @@ def audit_file() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One decision. ``time`` is RFC 3339; ``decision`` is approved, rejected or answered; ``via`` where it was made."""
+    """One decision. ``time`` is RFC 3339; ``decision`` is approved, edited, rejected or answered; ``via`` where it was
+    made."""
 
     time: str
     context: str

@@ -94,6 +94,8 @@ class Agent:
             self.task("CANCELED")
             self.events.put_nowait(None)
             return httpx.Response(200, json={"result": {"id": "t1", "status": {"state": "TASK_STATE_CANCELED"}}})
+        if body["method"] == "GetTask":
+            return httpx.Response(200, json={"error": {"code": -32601, "message": "no such method"}})
         if self.refusal is not None:
             return self.refusal
         self.sent.append(body["params"]["message"])

@@ -62,6 +62,8 @@ class FakeGateway:
             case [*_, ".well-known", "agent-card.json"]:
                 card = {"name": "x", "protocolVersion": "0.3.0", "url": "http://x", "capabilities": {"streaming": True}}
                 return httpx.Response(200, json=card)
+            case _ if json.loads(request.content)["method"] == "tasks/get":
+                return httpx.Response(200, json={"jsonrpc": "2.0", "id": "1", "result": self._task("s1")})
             case _:
                 self.sent.append(json.loads(request.content))
                 self.waits = False
