@@ -30,7 +30,7 @@ from kagent_operator.translate.model import PodPart
 from kagent_operator.translate.settings import HEADERS_DIRECTORY, Profile, Settings
 from kagent_operator.translate.skills import CONFIG_MAP_SUFFIX, SKILLS_FOLDER, SkillPart
 
-__all__ = ["Workload", "build_objects", "deployment_block", "extra_containers"]
+__all__ = ["Workload", "build_objects", "deployment_block", "extra_containers", "last_words"]
 
 CONTAINER: Final = "kagent"
 _CARD_PATH: Final = "/.well-known/agent-card.json"
@@ -246,6 +246,7 @@ def _container(work: Workload, settings: Settings, block: JsonObject) -> JsonObj
         container["envFrom"] = copy.deepcopy(block["envFrom"])
     container["resources"] = _resources(work.profile, section(block, "resources"))
     container.update(_probes(work))
+    container.update(last_words(work.profile))
     security = _security(work, section(block, "securityContext"))
     if security is not None:
         container["securityContext"] = security
@@ -274,6 +275,11 @@ def _resources(profile: Profile, given: JsonObject | None) -> JsonObject:
     if given is not None:
         return copy.deepcopy(given)
     return copy.deepcopy(_UPSTREAM_RESOURCES if profile == "upstream" else _OWN_RESOURCES)
+
+
+def last_words(profile: Profile) -> JsonObject:
+    """Have the kubelet keep the last lines of a container that failed, which the status then tells."""
+    return {"terminationMessagePolicy": "FallbackToLogsOnError"} if profile == "kagent-tui" else {}
 
 
 def _probes(work: Workload) -> JsonObject:
@@ -400,6 +406,7 @@ def _skills_container(work: Workload, settings: Settings, block: JsonObject) -> 
     if options.get("env"):
         container["env"] = copy.deepcopy(options["env"])
     container["resources"] = _resources(work.profile, section(options, "resources"))
+    container.update(last_words(work.profile))
     if security is not None:
         container["securityContext"] = security
     container["volumeMounts"] = copy.deepcopy(skills.init_mounts)

@@ -14,6 +14,7 @@ from typing import Final
 from kagent_api.errors import InvalidSpec, ObjectRef
 from kagent_api.names import OWN_GROUP
 from kagent_operator.translate.config_hash import secret_hash
+from kagent_operator.translate.deployment import last_words
 from kagent_operator.translate.fields import (
     JsonObject,
     config_values,
@@ -187,7 +188,7 @@ def _pod(server: JsonObject, settings: Settings, profile: Profile) -> JsonObject
     stdio = text(server, "spec", "transportType") == "stdio"
     pod: JsonObject = {"serviceAccountName": text(block, "serviceAccountName") or name_of(server)}
     if stdio:
-        pod["initContainers"] = [_adapter_container(block, settings)]
+        pod["initContainers"] = [{**_adapter_container(block, settings), **last_words(profile)}]
     pod["containers"] = [_container(server, profile, stdio=stdio), *copy.deepcopy(rows(block, "sidecars"))]
     volumes: list[JsonObject] = [{"name": "config", "configMap": {"name": name_of(server)}}]
     if stdio:
@@ -250,6 +251,7 @@ def _container(server: JsonObject, profile: Profile, *, stdio: bool) -> JsonObje
         container["ports"] = [{"name": "http", "containerPort": _listens_on(server)}]
         # The adapter listens once it can start the server; without a probe "Ready" would only mean "started".
         container["readinessProbe"] = {"tcpSocket": {"port": "http"}, "initialDelaySeconds": 1, "periodSeconds": 1}
+    container.update(last_words(profile))
     if security := section(block, "securityContext"):
         container["securityContext"] = copy.deepcopy(security)
     mounts: list[JsonObject] = [{"name": "config", "mountPath": "/config"}]

@@ -67,6 +67,7 @@ def test_our_profile_runs_our_image_restricted_and_probed_on_health() -> None:
     assert probe["httpGet"] == {"path": "/health", "port": "http"}
     assert (probe["initialDelaySeconds"], probe["timeoutSeconds"], probe["periodSeconds"]) == (1, 5, 1)
     assert container["livenessProbe"]["httpGet"]["path"] == "/health"
+    assert container["terminationMessagePolicy"] == "FallbackToLogsOnError", "a crash's last lines reach the status"
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
