@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -15,7 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ import yaml
 
 from bench.road import Figure, mcp_server
 from kagent_api.crds import crds
-from kagent_api.kube import KubeClient, Resource, load_access
+from kagent_api.kube import Delta, KubeClient, Reflector, Resource, load_access
 from kagent_api.kube import resources as kinds
 from kagent_tui.local.bootstrap import apply_all, operator_manifests, wait_for
 from kagent_tui.local.process import free_port
@@ -32,6 +31,7 @@ from kagent_tui.local.process import free_port
 __all__ = ["operator"]
 
 JsonObject = dict[str, Any]
+Act = Callable[[], Awaitable[None]]
 _NAMESPACE = "kagent"
 _AGENTS = 1_000
 _MODELS = 10  # so that 100 agents use each
@@ -55,14 +55,14 @@ async def _measure(folder: Path, tools: str, rounds: int) -> list[Figure]:
             await _at_once([client.create(resource, obj) for resource, obj in _world(tools)])
             with _operator(folder, account) as (pid, metrics):
                 began = time.perf_counter()
-                await _heard(client, kinds.AGENTS, _AGENTS, _ready)
+                await _heard(client, kinds.AGENTS, _ready, _AGENTS)
                 cold = time.perf_counter() - began
                 cpu = _cpu(pid)
                 peak, resident = _memory(pid, "VmHWM"), _memory(pid, "VmRSS")
                 await _idle(metrics)
                 rest = await _rest(pid)
                 rotated = [await _rotated(client, number) for number in range(min(rounds, 3))]
-                lags = [await _readiness(client, f"late-{number}", tools) for number in range(rounds)]
+                lags = [await _readiness(client, f"late-{number}") for number in range(rounds)]
                 await _idle(metrics)
                 last = _memory(pid, "VmHWM")
     return [
@@ -143,19 +143,34 @@ async def _at_once(writes: list[Coroutine[Any, Any, object]]) -> None:
     await asyncio.gather(*map(one, writes))
 
 
-async def _heard(client: KubeClient, resource: Resource, count: int, wanted: Callable[[JsonObject], bool]) -> None:
-    """Return when ``count`` objects of a kind are as wanted."""
-    listed = await client.list(resource, _NAMESPACE)
-    good = {str(obj["metadata"]["name"]) for obj in listed.items if wanted(obj)}
-    async with asyncio.timeout(_PATIENCE):
-        while len(good) < count:
-            version = listed.resource_version
-            async for event in client.watch(resource, _NAMESPACE, resource_version=version):
-                version = str(event.object["metadata"]["resourceVersion"])
-                if event.type != "BOOKMARK" and wanted(event.object):
-                    good.add(str(event.object["metadata"]["name"]))
-                if len(good) >= count:
-                    return
+async def _heard(
+    client: KubeClient, resource: Resource, wanted: Callable[[JsonObject], bool], count: int, *, then: Act | None = None
+) -> float:
+    """Return when ``count`` objects of a kind have been as wanted; ``then`` is done once they are known as they are."""
+    good: set[str] = set()
+    done = asyncio.Event()
+    when = 0.0
+
+    def hear(delta: Delta) -> None:
+        nonlocal when
+        if delta.type != "DELETED" and wanted(delta.object):
+            good.add(str(delta.object["metadata"]["name"]))
+        if len(good) >= count and not done.is_set():
+            when = time.perf_counter()
+            done.set()
+
+    reflector = Reflector(client, resource, _NAMESPACE, on_delta=hear)
+    watching = asyncio.create_task(reflector.run())
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await reflector.synced.wait()
+            if then is not None:
+                await then()
+            await done.wait()
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching})
+    return when
 
 
 def _ready(agent: JsonObject) -> bool:
@@ -164,13 +179,13 @@ def _ready(agent: JsonObject) -> bool:
 
 
 async def _idle(metrics: str) -> None:
-    """Wait until nothing is left to reconcile, twice a second apart."""
+    """Wait until nothing is left to reconcile or to tell, twice a second apart."""
     before = -1.0
     async with asyncio.timeout(_PATIENCE):
         while True:
             figures = _metrics(await asyncio.to_thread(_read, metrics))
             now = sum(value for name, value in figures.items() if name.startswith("kagent_reconciles_total"))
-            if figures["kagent_queue_depth"] == 0 and now == before:
+            if figures["kagent_queue_depth"] + figures["kagent_events_waiting"] == 0 and now == before:
                 return
             before = now
             await asyncio.sleep(1)
@@ -198,43 +213,36 @@ async def _rotated(client: KubeClient, number: int) -> float:
     mine = {f"agent-{each:04}" for each in range(number, _AGENTS, _MODELS)}
     listed = await client.list(kinds.DEPLOYMENTS, _NAMESPACE)
     before = {obj["metadata"]["name"]: _hash(obj) for obj in listed.items}
-    began = time.perf_counter()
-    body = {"stringData": {"key": f"rotated-{began}"}}
-    await client.patch(kinds.SECRETS, f"key-{number}", body, _NAMESPACE)
-    async with asyncio.timeout(_PATIENCE):
-        async for event in client.watch(kinds.DEPLOYMENTS, _NAMESPACE, resource_version=listed.resource_version):
-            name = event.object["metadata"].get("name")
-            if name in mine and _hash(event.object) != before[name]:
-                mine.discard(name)
-            if not mine:
-                return time.perf_counter() - began
-    return math.nan
+    began = 0.0
+
+    async def change() -> None:
+        nonlocal began
+        began = time.perf_counter()
+        await client.patch(kinds.SECRETS, f"key-{number}", {"stringData": {"key": f"rotated-{began}"}}, _NAMESPACE)
+
+    def changed(deployment: JsonObject) -> bool:
+        name = deployment["metadata"]["name"]
+        return name in mine and _hash(deployment) != before[name]
+
+    return await _heard(client, kinds.DEPLOYMENTS, changed, len(mine), then=change) - began
 
 
 def _hash(deployment: JsonObject) -> str:
     return str(deployment["spec"]["template"]["metadata"]["annotations"][_TEMPLATE_HASH])
 
 
-async def _readiness(client: KubeClient, name: str, tools: str) -> float:
+async def _readiness(client: KubeClient, name: str) -> float:
     """Make an agent; return the seconds from its Deployment's word that a Pod is ready to the agent's own."""
-    when: dict[str, float] = {}
 
-    async def until(resource: Resource, holds: Callable[[JsonObject], bool]) -> None:
-        version = (await client.list(resource, _NAMESPACE)).resource_version
-        listening.release()
-        async for event in client.watch(resource, _NAMESPACE, resource_version=version):
-            if event.object["metadata"].get("name") == name and holds(event.object):
-                when[resource.kind] = time.perf_counter()
-                return
+    def named(holds: Callable[[JsonObject], bool]) -> Callable[[JsonObject], bool]:
+        return lambda obj: obj["metadata"]["name"] == name and holds(obj)
 
-    listening = asyncio.Semaphore(0)
-    async with asyncio.timeout(_PATIENCE), asyncio.TaskGroup() as group:
-        group.create_task(until(kinds.DEPLOYMENTS, _available))
-        group.create_task(until(kinds.AGENTS, _ready))
-        await listening.acquire()
-        await listening.acquire()
+    async def make() -> None:
         await client.create(kinds.AGENTS, _agent(name, 0))
-    return max(0.0, when["Agent"] - when["Deployment"])
+
+    deployment = asyncio.create_task(_heard(client, kinds.DEPLOYMENTS, named(_available), 1))
+    agent = await _heard(client, kinds.AGENTS, named(_ready), 1, then=make)
+    return max(0.0, agent - await deployment)
 
 
 def _available(deployment: JsonObject) -> bool:

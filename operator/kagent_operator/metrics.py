@@ -31,6 +31,12 @@ def render_metrics(operator: Operator) -> str:
         ),
         *_metric("kagent_queue_depth", "gauge", "Keys that wait to be reconciled.", [("", len(controller.queue))]),
         *_metric(
+            "kagent_events_waiting",
+            "gauge",
+            "Kubernetes Events that are still to be written.",
+            [("", operator.events.waiting)],
+        ),
+        *_metric(
             "kagent_agents",
             "gauge",
             "Agents by state.",

@@ -49,7 +49,8 @@ class AgentReconciler:
             _mark_generation(translation.objects, live, draft.generation, timestamp(self._context.now()))
             engine.mark(translation.objects)
             objects = _without_own_account(agent, translation.objects, view)
-            await self._context.writer.ensure(agent, objects, view)
+            # The Deployment keeps since when its generation is applied.
+            await self._context.writer.ensure(agent, objects, view, made_from=[live] if live else [])
             await self._context.writer.prune(agent, {key_of(obj) for obj in translation.objects})
             draft.condition("Accepted", "True", "Reconciled", _accepted(translation))
         except (InvalidSpec, Invalid, Forbidden, CannotRead) as error:

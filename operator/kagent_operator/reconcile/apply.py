@@ -12,7 +12,7 @@ import base64
 import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
 from kagent_api.errors import ObjectRef, TransientError
@@ -59,14 +59,20 @@ class Writer:
         # What the server made of our update where that is not what we asked for (a mutating webhook): not fought over.
         self._settled: dict[Key, tuple[str, str]] = {}
 
-    async def ensure(self, owner: JsonObject, desired: Sequence[JsonObject], view: View) -> None:
+    async def ensure(
+        self, owner: JsonObject, desired: Sequence[JsonObject], view: View, *, made_from: Sequence[JsonObject] = ()
+    ) -> None:
         """Create or update objects: what Pods mount first, then what starts and finds them, each group at once.
+
+        ``made_from`` are live objects from which the desired ones of their names were made (they keep a word of them):
+        when they have changed meanwhile, that is a Conflict, and not ours to overwrite.
 
         Raises ForeignObject (that object is not written, nor any of a later group), Conflict and the client's other
         errors; of several the first.
         """
+        bases = {key_of(obj): obj for obj in made_from}
         for kinds in (_BEFORE_PODS, set(OWNED_RESOURCES) - _BEFORE_PODS):
-            writes = [self._ensure_one(owner, _as_stored(obj), view) for obj in desired if obj["kind"] in kinds]
+            writes = [self._ensure_one(owner, _as_stored(obj), view, bases) for obj in desired if obj["kind"] in kinds]
             for outcome in await asyncio.gather(*writes, return_exceptions=True):
                 if outcome is not None:
                     raise outcome
@@ -78,10 +84,12 @@ class Writer:
             if key.kind in OWNED_RESOURCES and key.namespace == namespace:
                 await self._delete(key)
 
-    async def _ensure_one(self, owner: JsonObject, desired: JsonObject, view: View) -> None:
+    async def _ensure_one(
+        self, owner: JsonObject, desired: JsonObject, view: View, bases: Mapping[Key, JsonObject]
+    ) -> None:
         key = key_of(desired)
         resource = OWNED_RESOURCES[key.kind]
-        live = view.get(*key)
+        live = bases.get(key) or view.get(*key)
         digest = _digest(desired)
         annotated = copy.deepcopy(desired)
         annotated["metadata"].setdefault("annotations", {})[APPLIED] = digest

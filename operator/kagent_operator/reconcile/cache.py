@@ -14,8 +14,9 @@ from typing import Any, Protocol
 from kagent_api.errors import TransientError
 from kagent_api.kube import Delta, LinkState, NotFound, Reflector, Resource
 from kagent_api.kube.resources import NAMESPACES
+from kagent_operator.reconcile.compact import Compactor
 from kagent_operator.reconcile.keys import Key, key_of
-from kagent_operator.translate.fields import JsonObject, mapping, rows, string_map, text
+from kagent_operator.translate.fields import JsonObject, rows, string_map, text
 
 __all__ = ["Cache", "CannotRead", "Index", "ReflectorFactory", "View", "pod_owner"]
 
@@ -88,6 +89,7 @@ class Cache:
         on_change: Callable[[Delta], None],
     ) -> None:
         self._on_change = on_change
+        self._compactor = Compactor()
         self._settled: list[asyncio.Event] = []
         self._reflectors: dict[str, list[Reflector]] = {}
         self._written: dict[Key, JsonObject] = {}
@@ -160,6 +162,7 @@ class Cache:
 
     def remember(self, obj: JsonObject) -> None:
         """Take in what the server answered to a write of ours, until the watch has it."""
+        self._compactor.compact(obj)
         self._written[key_of(obj)] = obj
         self._index_owner(obj)
 
@@ -184,8 +187,7 @@ class Cache:
 
     def _delta(self, delta: Delta) -> None:
         obj = delta.object
-        # Half of an object's bytes, and nothing here reads it; one per field manager of every object otherwise stays.
-        mapping(obj, "metadata").pop("managedFields", None)
+        self._compactor.compact(obj)
         key = key_of(obj)
         written = self._written.get(key)
         if written is not None and (delta.type == "DELETED" or _version(obj) >= _version(written)):

@@ -47,6 +47,11 @@ class EventRecorder:
         self._said: OrderedDict[str, tuple[str, int]] = OrderedDict()
         self._waiting: asyncio.Queue[tuple[JsonObject, str, str, str]] = asyncio.Queue(_WAITING)
 
+    @property
+    def waiting(self) -> int:
+        """How many Events are still to be written."""
+        return self._waiting.qsize()
+
     async def run(self) -> None:
         """Write Events until cancelled."""
         while True:

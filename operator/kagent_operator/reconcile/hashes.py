@@ -1,7 +1,8 @@
 """status.secretHash as it should be now, whether or not the status says so already.
 
 Agents are translated with these, so that a new ModelConfig does not roll its agents out a second time once its status
-is written, and a changed Secret reaches them without waiting for it.
+is written, and a changed Secret reaches them without waiting for it. While a Secret is missing the last hash stays:
+what runs with the old value would only be replaced by Pods that cannot start.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from kagent_operator.translate.config_hash import secret_hash
 from kagent_operator.translate.fields import (
     JsonObject,
     config_values,
+    flag,
     mapping,
     namespace_of,
     secret_values,
+    section,
     text,
 )
 from kagent_operator.translate.world import World
@@ -21,25 +24,31 @@ __all__ = ["WithCurrentHashes", "model_config_hash", "remote_server_hash"]
 
 
 def model_config_hash(model_config: JsonObject, world: World) -> str:
-    """Return the hash over the Secrets and the ConfigMap that a ModelConfig refers to, those that are there."""
+    """Return the hash over the Secrets and the ConfigMap that a ModelConfig refers to."""
     spec, namespace = mapping(model_config, "spec"), namespace_of(model_config)
+    sources = [("Secret", text(spec, "apiKeySecret")), ("Secret", text(spec, "tls", "caCertSecretRef"))]
+    if source := section(spec, "foundry", "endpointFrom"):
+        sources.append(("ConfigMap", text(source, "name")))
     referenced: dict[str, dict[str, bytes]] = {}
-    for name in (text(spec, "apiKeySecret"), text(spec, "tls", "caCertSecretRef")):
-        secret = world.get("Secret", namespace, name) if name else None
-        if secret is not None:
-            referenced[f"{namespace}/{name}"] = secret_values(secret)
-    if name := text(spec, "foundry", "endpointFrom", "name"):
-        config_map = world.get("ConfigMap", namespace, name)
-        if config_map is not None:
-            referenced[f"{namespace}/{name}"] = config_values(config_map)
-    return secret_hash(referenced)
+    missing = False
+    for kind, name in sources:
+        found = world.get(kind, namespace, name) if name else None
+        if found is not None:
+            referenced[f"{namespace}/{name}"] = (secret_values if kind == "Secret" else config_values)(found)
+        elif name and not (kind == "ConfigMap" and flag(spec, "foundry", "endpointFrom", "optional")):
+            missing = True
+    return (missing and text(model_config, "status", "secretHash")) or secret_hash(referenced)
 
 
 def remote_server_hash(server: JsonObject, world: World) -> str:
     """Return the hash of a RemoteMCPServer's CA Secret; empty when it uses none (upstream)."""
     namespace, name = namespace_of(server), text(server, "spec", "tls", "caCertSecretRef")
-    secret = world.get("Secret", namespace, name) if name else None
-    return secret_hash({f"{namespace}/{name}": secret_values(secret)}) if secret is not None else ""
+    if not name:
+        return ""
+    secret = world.get("Secret", namespace, name)
+    if secret is None:
+        return text(server, "status", "secretHash")
+    return secret_hash({f"{namespace}/{name}": secret_values(secret)})
 
 
 class WithCurrentHashes:

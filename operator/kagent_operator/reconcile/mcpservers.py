@@ -85,8 +85,9 @@ class McpServerReconciler:
             draft.condition("ToolsDiscovered", "False", "DiscoveryFailed", f"cannot list tools: {outcome.error}")
         else:
             stored = inventory_key("MCPServer", key.namespace, key.name)
-            wanted = inventory_object(server, outcome.found, view.get(*stored), self._context.now())
-            await self._context.writer.ensure(server, [wanted], view)
+            known = view.get(*stored)
+            wanted = inventory_object(server, outcome.found, known, self._context.now())
+            await self._context.writer.ensure(server, [wanted], view, made_from=[known] if known else [])
             count = len(outcome.found)
             draft.condition("ToolsDiscovered", "True", "ToolsDiscovered", f"{count} tool{'s' if count != 1 else ''}")
 

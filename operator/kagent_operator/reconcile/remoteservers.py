@@ -59,8 +59,9 @@ class RemoteServerReconciler:
 
     async def _store(self, server: JsonObject, tools: tuple[Tool, ...], view: View) -> None:
         key = inventory_key("RemoteMCPServer", text(server, "metadata", "namespace"), text(server, "metadata", "name"))
-        wanted = inventory_object(server, tools, view.get(*key), self._context.now())
-        await self._context.writer.ensure(server, [wanted], view)
+        known = view.get(*key)
+        wanted = inventory_object(server, tools, known, self._context.now())
+        await self._context.writer.ensure(server, [wanted], view, made_from=[known] if known else [])
 
 
 def _target(server: JsonObject, key: Key, view: View) -> Target:

@@ -41,7 +41,7 @@ class ServiceReconciler:
         except InvalidSpec as error:
             self._context.discoveries.forget(key)
             message = str(InvalidSpec(error.message, field=error.field, remedy=error.remedy))
-            await self._store(service, inventory_with_error(service, existing, message), view)
+            await self._store(service, inventory_with_error(service, existing, message), existing, view)
             return
         target = Target(url=url, transport="sse" if sse else "http", timeout=_TIMEOUT)
         outcome = self._context.discoveries.request(key, target)
@@ -50,13 +50,14 @@ class ServiceReconciler:
             return
         if outcome.found is None:
             message = f"cannot list tools: {outcome.error}"
-            await self._store(service, inventory_with_error(service, existing, message), view)
+            wanted = inventory_with_error(service, existing, message)
         else:
-            await self._store(service, inventory_object(service, outcome.found, existing, self._context.now()), view)
+            wanted = inventory_object(service, outcome.found, existing, self._context.now())
+        await self._store(service, wanted, existing, view)
 
-    async def _store(self, service: JsonObject, wanted: JsonObject, view: View) -> None:
+    async def _store(self, service: JsonObject, wanted: JsonObject, known: JsonObject | None, view: View) -> None:
         for reference in wanted["metadata"]["ownerReferences"]:
             # A plain reference: blocking the deletion of somebody's Service would take rights on its finalizers.
             reference.pop("controller", None)
             reference.pop("blockOwnerDeletion", None)
-        await self._context.writer.ensure(service, [wanted], view)
+        await self._context.writer.ensure(service, [wanted], view, made_from=[known] if known else [])

@@ -19,7 +19,7 @@ from kagent_operator.reconcile.discovery import Target, Tool
 from kagent_operator.translate import Settings
 
 JsonObject = dict[str, Any]
-_CONDITIONS_WAIT = 5.0
+_CONDITIONS_WAIT = 60.0  # a loaded machine
 
 
 class FakeCluster:
@@ -253,9 +253,13 @@ class World:
         self.operator: Operator | None = None
 
     @asynccontextmanager
-    async def running(self, settings: Settings | None = None, *, interval: float = 60.0) -> AsyncGenerator[Operator]:
-        client = cast(KubeClient, self.cluster)
-        operator = Operator(client, settings or Settings(), ["kagent"], ask=self.servers.ask, refresh_interval=interval)
+    async def running(
+        self, settings: Settings | None = None, *, interval: float = 60.0, client: object = None
+    ) -> AsyncGenerator[Operator]:
+        through = cast(KubeClient, client or self.cluster)
+        operator = Operator(
+            through, settings or Settings(), ["kagent"], ask=self.servers.ask, refresh_interval=interval
+        )
         self.operator = operator
         tasks = [asyncio.create_task(operator.watch()), asyncio.create_task(operator.reconcile())]
         try:
@@ -301,6 +305,12 @@ def _shown(cluster: FakeCluster) -> str:
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@pytest.fixture
+def make_world() -> type[World]:
+    """Several worlds in one test."""
+    return World
 
 
 def secret(name: str, **values: str) -> JsonObject:
