@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on, work
 from textual.app import SystemCommand
@@ -26,7 +27,10 @@ from kagent_tui.cluster.contexts import Opened, Options, contexts, is_production
 from kagent_tui.cluster.workspace import Workspace
 from kagent_tui.commands.arguments import known_namespaces
 from kagent_tui.commands.defaults import COMMANDS
-from kagent_tui.commands.registry import Command
+from kagent_tui.commands.registry import Command, Scope
+from kagent_tui.config import Config, Problem, load
+from kagent_tui.config.fields import THEMES
+from kagent_tui.config.keymap import resolve
 from kagent_tui.editing.drafts import DraftStore
 from kagent_tui.editing.state import log_file, state_home, write_log_to_file
 from kagent_tui.render.text import Tone
@@ -37,8 +41,9 @@ from kagent_tui.screens.objects import ObjectActions
 from kagent_tui.screens.pick import Item, PickScreen
 from kagent_tui.screens.reader import ReaderScreen
 from kagent_tui.terminal import standard_error_on_the_terminal
-from kagent_tui.widgets.bindings import bindings
+from kagent_tui.widgets.bindings import UNBOUND, bindings
 from kagent_tui.widgets.prompt import Prompt
+from kagent_tui.widgets.themes import CONTRAST, NAMES, AsciiFilter
 
 if TYPE_CHECKING:
     from kagent_tui.screens.chats import Chats
@@ -72,12 +77,18 @@ class KagentApp(Host):
         self, *, kubeconfig: str | None = None, context: str | None = None, namespace: str | None = None,
         all_namespaces: bool = False, readonly: bool = False, banner: str = "",
         opener: Callable[[Options], Opened] = open_client, drafts: DraftStore | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.time, config: Config | None = None, problems: Sequence[Problem] = (),
     ) -> None:  # fmt: skip
         super().__init__()
+        self.config = config or Config()
+        self.clipboard_limit = self.config.clipboard_limit
+        self._problems = problems
+        self._settle_in()
         namespaces = tuple(one.strip() for one in (namespace or "").split(",") if one.strip())
         options = Options(kubeconfig, context, namespaces, all_namespaces, readonly)
         self.workspace = Workspace(options, banner=banner, clock=clock)
+        self.workspace.colours = lambda name: self.config.context(name).colour
+        self.workspace.guards = lambda name: is_production(name, self.config.production)
         self._opener = opener
         self._fallback: tuple[str, ...] = ()
         # Production contexts in which the person has switched writing on.
@@ -86,12 +97,39 @@ class KagentApp(Host):
         self._chats: Chats | None = None
         self._objects = ObjectActions(self, self.workspace, drafts or DraftStore(), self._browse.tell)
 
+    def _settle_in(self) -> None:
+        """Take keys, words, colours and signs from the configuration."""
+        keys = resolve(self.config.keys, self.config.keymap)
+        COMMANDS.rebind(keys)
+        COMMANDS.alias(self.config.aliases)
+        self.set_keymap({command_id: ",".join(each) or UNBOUND for command_id, each in keys.items()})
+        self.register_theme(CONTRAST)
+        theme = NAMES.get(self.config.theme, self.config.theme)
+        if theme in self.available_themes:
+            self.theme = theme
+        else:
+            problem = Problem("theme", f"there is no theme {theme!r}", f"there are: {', '.join(THEMES)}")
+            self._problems = [*self._problems, problem]
+        utf8 = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
+        if self.config.ascii == "on" or (self.config.ascii == "auto" and not utf8):
+            self._filters.append(AsciiFilter(strict=not utf8))
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Send text to the terminal's clipboard (OSC 52) unless it is longer than terminals take; that is told."""
+        told, tone = self.put_on_clipboard(text)
+        if tone is not Tone.OK:
+            self._say(told, tone)
+
     def get_default_screen(self) -> Screen[Any]:
         return self._browse
 
     def on_mount(self) -> None:
         # Only after the first paint: reading a kubeconfig and importing the client takes longer than painting.
         self.call_after_refresh(self.connect)
+        if self._problems:
+            rest = f" and {len(self._problems) - 1} more" if len(self._problems) > 1 else ""
+            told = f"configuration: {self._problems[0]}{rest}; kagent-tui config validate"
+            self.call_after_refresh(self._say, told, Tone.WARN)
         self._restore_terminal_on_signals()
 
     def _restore_terminal_on_signals(self) -> None:
@@ -118,7 +156,7 @@ class KagentApp(Host):
             return
         self._fallback = opened.fallback
         context = opened.client.access.context
-        readonly = options.readonly or (is_production(context) and context not in self._unlocked)
+        readonly = options.readonly or (self.guarded(context) and context not in self._unlocked)
         cluster = Cluster(opened.client, namespaces=opened.namespaces, readonly=readonly, on_link=self._link_changed)
         async with cluster.running():
             self.workspace.cluster = cluster
@@ -132,6 +170,11 @@ class KagentApp(Host):
                 self.workspace.waiting = None
                 self.workspace.cluster = None
                 self._browse.detach()
+
+    def guarded(self, context: str) -> bool:
+        """Tell whether a context opens read-only: as configured for it, else where its name says production."""
+        own = self.config.context(context).readonly
+        return own if own is not None else is_production(context, self.config.production)
 
     async def _watch_inbox(self, cluster: Cluster) -> None:
         # The first screen comes first.
@@ -220,7 +263,12 @@ class KagentApp(Host):
 
     def action_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self.workspace))
+            screen = self.screen
+            found = [binding.id.split(".")[0] for _, binding, _, _ in screen.active_bindings.values() if binding.id]
+            scopes: list[Scope] = [cast("Scope", scope) for scope in dict.fromkeys(found)]
+            scopes.sort(key=lambda scope: scope == "move")
+            place = screen.trail if isinstance(screen, BaseScreen) else ""
+            self.push_screen(HelpScreen(self.workspace, here=tuple(scopes), place=place))
 
     def action_agents(self, filter_text: str | None = None) -> None:
         self._show("agents", filter_text)
@@ -304,6 +352,7 @@ class KagentApp(Host):
         self.connect()
 
     def action_theme(self, name: str = "") -> None:
+        name = NAMES.get(name, name)
         if not name:
             self.search_themes()
         elif name in self.available_themes:
@@ -396,11 +445,12 @@ def run_dashboard(
     all_namespaces: bool = False, readonly: bool = False, banner: str = "", mouse: bool = False,
 ) -> int:  # fmt: skip
     """Run the dashboard until it is left; return the exit code. Mouse reporting stays off unless asked for."""
+    config, problems = load()
     app = KagentApp(
         kubeconfig=kubeconfig, context=context, namespace=namespace, all_namespaces=all_namespaces,
-        readonly=readonly, banner=banner,
+        readonly=readonly or config.readonly, banner=banner, config=config, problems=problems,
     )  # fmt: skip
     write_log_to_file()
     with standard_error_on_the_terminal():
-        result = app.run(mouse=mouse)
+        result = app.run(mouse=mouse or config.mouse)
     return result if result is not None else app.return_code or 0

@@ -54,6 +54,7 @@ COMMANDS = (
     Command("apply", "create or update resources from YAML"),
     Command("delete", "delete resources"),
     Command("logs", "logs of an agent's or MCP server's Pods"),
+    Command("config", "the configuration file: validate, schema, show, keys, path", frozenset()),
 )
 _DASHBOARD = Command("", "the dashboard", _CLUSTER | _SCREEN)
 

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Opened", "Options", "contexts", "is_production", "open_client"]
 
-# A word of its own in the name: "prod-eu" and "eu_production", not "reproduce".
-_PRODUCTION = re.compile(r"(?<![a-z])prod(uction)?(?![a-z])", re.IGNORECASE)
+PRODUCTION = "prod(uction)?"
 
 
-def is_production(context: str) -> bool:
-    """Tell whether a context's name says that people depend on it; nothing is written there before F2."""
-    return _PRODUCTION.search(context) is not None
+def is_production(context: str, pattern: str = PRODUCTION) -> bool:
+    """Tell whether a context's name says that people depend on it; nothing is written there before F2.
+
+    The pattern must be a word of its own in the name: "prod-eu" and "eu_production", not "reproduce".
+    """
+    return re.search(f"(?<![a-z])(?:{pattern})(?![a-z])", context, re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True, slots=True)

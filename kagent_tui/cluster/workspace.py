@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kagent_api.errors import KagentError
 from kagent_tui.cluster.cluster import Cluster
-from kagent_tui.cluster.contexts import Options, contexts
+from kagent_tui.cluster.contexts import Options, contexts, is_production
 from kagent_tui.cluster.link import Link
 
 __all__ = ["Tally", "Workspace"]
@@ -34,6 +34,9 @@ class Workspace:
         self.waiting: int | None = None
         # Who keeps the tables counts them: counting 10,000 objects at every change would be felt at every key.
         self.tally: Callable[[], Tally] = Tally
+        # How the configuration judges a context's name.
+        self.colours: Callable[[str], str] = lambda context: ""
+        self.guards: Callable[[str], bool] = is_production
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -52,6 +55,16 @@ class Workspace:
         if self.cluster is not None:
             return self.cluster.context
         return self.options.context or ""
+
+    @property
+    def colour(self) -> str:
+        """The colour configured for the context; "" for none."""
+        return self.colours(self.context)
+
+    @property
+    def production(self) -> bool:
+        """Whether people depend on this context, as far as its name tells."""
+        return self.guards(self.context)
 
     @property
     def namespaces(self) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ since key maps refer to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from kagent_api.errors import InvalidSpec
@@ -33,6 +33,8 @@ class Command:
     argument: str = ""
     needs_write: bool = False
     footer: int = 0
+    # What ``keys`` was before a key map changed it.
+    default_keys: tuple[str, ...] = ()
 
     @property
     def action(self) -> str:
@@ -59,7 +61,8 @@ class Registry:
     """The commands by id, by word and by scope."""
 
     def __init__(self, commands: Iterable[Command]) -> None:
-        self.commands = tuple(commands)
+        self.commands = tuple(replace(command, default_keys=command.keys) for command in commands)
+        self._aliases: dict[str, str] = {}
         self._by_id: dict[str, Command] = {}
         self._by_word: dict[str, Command] = {}
         for command in self.commands:
@@ -70,6 +73,21 @@ class Registry:
                 if word in self._by_word:
                     raise ValueError(f"two commands have the word {word}")
                 self._by_word[word] = command
+
+    def rebind(self, keys: Mapping[str, tuple[str, ...]]) -> None:
+        """Give commands the keys of a key map, all others their own again."""
+        self.commands = tuple(
+            replace(command, keys=keys.get(command.id, command.default_keys)) for command in self.commands
+        )
+        self._by_id = {command.id: command for command in self.commands}
+        self._by_word = {word: command for command in self.commands for word in command.words}
+
+    def alias(self, words: Mapping[str, str]) -> None:
+        """Know a person's own words for the command line, in place of those known before."""
+        self._aliases = dict(words)
+
+    def __contains__(self, command_id: object) -> bool:
+        return command_id in self._by_id
 
     def __getitem__(self, command_id: str) -> Command:
         return self._by_id[command_id]
@@ -90,6 +108,10 @@ class Registry:
         word, _, argument = line.strip().lstrip(":").strip().partition(" ")
         if not word:
             return None
+        if word in self._aliases:
+            # Once: an alias that names itself must not turn in a circle.
+            word, _, own = self._aliases[word].strip().lstrip(":").partition(" ")
+            argument = f"{own} {argument}".strip()
         command = self._by_word.get(word)
         if command is None:
             near = [known for known in self._by_word if known.startswith(word)]
@@ -104,7 +126,9 @@ class Registry:
         word, space, argument = typed.partition(" ")
         if not space:
             first = [command.words[0] for command in self.commands if command.words]
-            return [known for known in (*first, *self._by_word) if known.startswith(word) and known != word]
+            return [
+                known for known in (*first, *self._aliases, *self._by_word) if known.startswith(word) and known != word
+            ]
         command = self._by_word.get(word)
         completer = arguments.get(command.id) if command else None
         if completer is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kagent_tui.cluster.contexts import is_production
 from kagent_tui.cluster.link import Link
 from kagent_tui.render.age import duration
 from kagent_tui.render.text import Span, Tone, span
@@ -21,6 +20,8 @@ class Headline:
     """The facts of the header; texts are raw."""
 
     context: str = ""
+    colour: str = ""
+    production: bool = False
     namespaces: tuple[str, ...] = ()
     readonly: bool = False
     banner: str = ""
@@ -31,8 +32,9 @@ class Headline:
 
 def context_spans(head: Headline) -> list[Span]:
     """Say where we are and what is allowed."""
-    tone = Tone.BAD if is_production(head.context) else Tone.HEAD
-    spans = [Span("ctx ", Tone.DIM), span(head.context or "-", tone)]
+    badge = Tone(head.colour) if head.colour else Tone.RED if head.production else None
+    name = span(f" {head.context} ", badge) if badge else span(head.context or "-", Tone.HEAD)
+    spans = [Span("ctx ", Tone.DIM), name]
     spans += (Span("  ns ", Tone.DIM), span(",".join(head.namespaces) or "all"))
     if head.readonly:
         spans.append(Span("  RO", Tone.WARN))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kagent_tui.commands.registry import Registry, Scope
 from kagent_tui.render.text import BLANK, Line, Span, Tone, head, line, note, span
 
@@ -25,15 +27,23 @@ _TITLES: tuple[tuple[Scope, str], ...] = (
 )
 
 
-def help_lines(commands: Registry) -> list[Line]:
-    """Return the help screen's lines."""
+def help_lines(commands: Registry, *, here: Sequence[Scope] = (), place: str = "") -> list[Line]:
+    """Return the help screen's lines; the scopes of the place one came from (raw text) stand first."""
     lines: list[Line] = []
-    for scope, title in _TITLES:
+    titles: dict[Scope, str] = dict(_TITLES)
+    order: list[Scope] = [scope for scope in here if scope in titles and scope != "app"]
+    rest: list[Scope] = [scope for scope, _ in _TITLES if scope not in order]
+    for scope in (*order, *rest):
         if not commands.of(scope):
             continue
+        title = titles[scope]
+        if order and scope == order[0]:
+            lines += [line(span("Here", Tone.OK), span(f": {place}" if place else "", Tone.DIM)), BLANK]
+        elif order and scope == rest[0]:
+            lines += [line(span("Elsewhere", Tone.OK)), BLANK]
         lines.append(head(title))
         for command in commands.of(scope):
-            keys = " ".join(command.keys)
+            keys = " ".join(command.keys) or "-"
             write = Span(" (writes)", Tone.WARN) if command.needs_write else Span("")
             lines.append(
                 line(

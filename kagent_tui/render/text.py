@@ -30,6 +30,14 @@ class Tone(StrEnum):
     VALUE = "value"
     ADD = "add"
     REMOVE = "remove"
+    # The colours a context may have: a badge, so that nobody takes one cluster for another.
+    RED = "red"
+    YELLOW = "yellow"
+    GREEN = "green"
+    BLUE = "blue"
+    PURPLE = "purple"
+    CYAN = "cyan"
+    GREY = "grey"
 
 
 class Span(NamedTuple):

@@ -33,6 +33,17 @@ class Host(App[int]):
     def __init__(self) -> None:
         super().__init__()
         self.keyboard = Keyboard(self, super().on_event)
+        # Bytes; what is longer many terminals drop without a word.
+        self.clipboard_limit = 100_000
+
+    def put_on_clipboard(self, text: str, what: str = "") -> tuple[str, Tone]:
+        """Send text to the terminal's clipboard (OSC 52); return what to say: whether it arrived nobody can know."""
+        size = len(text.encode("utf-8", "replace"))
+        if size > self.clipboard_limit:
+            told = f"not sent: {size:,} bytes, and terminals drop more than {self.clipboard_limit:,} (clipboard_limit)"
+            return told, Tone.WARN
+        super().copy_to_clipboard(text)
+        return f"sent {what or f'{len(text):,} characters'} to the terminal's clipboard", Tone.OK
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
@@ -65,6 +76,11 @@ class BaseScreen(Screen[Result], Generic[Result]):
         yield Prompt(self.complete)
         yield Notice()
         yield KeyBar(clean(self._trail, newlines=False))
+
+    @property
+    def trail(self) -> str:
+        """Where we are; raw text."""
+        return self._trail
 
     @property
     def prompt(self) -> Prompt:
@@ -112,6 +128,6 @@ def headline(workspace: Workspace) -> Headline:
     """Say where we are and how much there is."""
     tally = workspace.tally()
     return Headline(
-        workspace.context, workspace.namespaces, workspace.readonly, workspace.banner, tally.counts, tally.trouble,
-        workspace.waiting or 0,
+        workspace.context, workspace.colour, workspace.production, workspace.namespaces, workspace.readonly,
+        workspace.banner, tally.counts, tally.trouble, workspace.waiting or 0,
     )  # fmt: skip

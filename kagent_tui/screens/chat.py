@@ -137,8 +137,7 @@ class ChatScreen(BaseScreen[None]):
                 await self._close(event.pane)
             case "copy":
                 text = event.pane.transcript.last_answer
-                self.app.copy_to_clipboard(text)
-                self.say(f"sent {len(text)} characters to the terminal's clipboard")
+                self.say(*self.app.put_on_clipboard(text))
             case "bell":
                 self.app.bell()
             case _:

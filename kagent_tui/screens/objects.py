@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-from textual.app import App
 
 from kagent_api.errors import KagentError, ObjectRef
 from kagent_tui.cluster.cluster import Cluster
@@ -20,6 +17,7 @@ from kagent_tui.editing.templates import TEMPLATES, fill
 from kagent_tui.render.text import BLANK, Line, Tone, head, line, span
 from kagent_tui.render.yaml import yaml_lines
 from kagent_tui.screens.ask import NameScreen
+from kagent_tui.screens.base import Host
 from kagent_tui.screens.detail import DetailScreen
 from kagent_tui.screens.pick import Item, PickScreen
 from kagent_tui.screens.reader import ReaderScreen
@@ -32,7 +30,7 @@ Say = Callable[[str, Tone, bool], None]
 class ObjectActions:
     """The roads. ``say`` shows a line on the table's screen (text, tone, whether it stays)."""
 
-    def __init__(self, app: App[Any], workspace: Workspace, drafts: DraftStore, say: Say) -> None:
+    def __init__(self, app: Host, workspace: Workspace, drafts: DraftStore, say: Say) -> None:
         self._app = app
         self._workspace = workspace
         self._drafts = drafts
@@ -123,8 +121,8 @@ class ObjectActions:
 
     async def copy(self, cluster: Cluster, ref: ObjectRef) -> None:
         """Send the name to the terminal's clipboard (OSC 52)."""
-        self._app.copy_to_clipboard(ref.name)
-        self._say(f"sent {ref.name!r} to the terminal's clipboard", Tone.OK, False)
+        told, tone = self._app.put_on_clipboard(ref.name, repr(ref.name))
+        self._say(told, tone, False)
 
     def follow(self, cluster: Cluster, stored: JsonObject) -> None:
         """Tell how the change comes along until it has arrived or failed, from watches alone."""

@@ -81,9 +81,7 @@ class ReaderScreen(BaseScreen[None]):
         self.pane.wrapping = not self.pane.wrapping
 
     def action_copy(self) -> None:
-        text = self.pane.plain
-        self.app.copy_to_clipboard(text)
-        self.say(f"sent {len(text)} characters to the terminal's clipboard")
+        self.say(*self.app.put_on_clipboard(self.pane.plain))
 
     @on(TextPane.Followed)
     def _link_followed(self, event: TextPane.Followed) -> None:

@@ -9,7 +9,10 @@ from textual.binding import Binding, BindingType
 from kagent_tui.commands.defaults import COMMANDS
 from kagent_tui.commands.registry import Command, Scope
 
-__all__ = ["bindings", "shown_key"]
+__all__ = ["UNBOUND", "bindings", "shown_key"]
+
+# Textual takes an empty key list of a key map for none given; no keyboard has this key.
+UNBOUND = "unbound"
 
 _SHOWN = {
     "escape": "esc", "enter": "⏎", "question_mark": "?", "colon": ":", "slash": "/", "left": "←", "right": "→",
@@ -21,7 +24,7 @@ _PRIORITY: frozenset[Scope] = frozenset({"edit", "chat", "compose"})
 
 def bindings(*scopes: Scope) -> list[BindingType]:
     """Return the bindings of all commands of some scopes; ids are the commands', so that a key map can move them."""
-    return [cast("BindingType", _binding(command)) for command in COMMANDS.of(*scopes) if command.keys]
+    return [cast("BindingType", _binding(command)) for command in COMMANDS.of(*scopes) if command.default_keys]
 
 
 def shown_key(key: str) -> str:
@@ -33,6 +36,6 @@ def shown_key(key: str) -> str:
 
 def _binding(command: Command) -> Binding:
     return Binding(
-        ",".join(command.keys), command.action, command.title, show=command.footer > 0, id=command.id,
+        ",".join(command.default_keys), command.action, command.title, show=command.footer > 0, id=command.id,
         tooltip=command.help, priority=command.scope in _PRIORITY,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from kagent_tui.commands.defaults import COMMANDS
 from kagent_tui.render.text import Span, Tone
 from kagent_tui.safety import cell_width
-from kagent_tui.widgets.bindings import shown_key
+from kagent_tui.widgets.bindings import UNBOUND, shown_key
 from kagent_tui.widgets.painting import PAINT_CLASSES, Painter
 
 __all__ = ["KeyBar"]
@@ -67,7 +67,7 @@ class KeyBar(Widget):
         found: dict[str, tuple[int, str, str]] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if binding.show and binding.id and active.enabled:
+            if binding.show and binding.id and active.enabled and binding.key != UNBOUND:
                 # By title: what two keys of two scopes do alike is said once.
                 key, known = shown_key(binding.key), found.get(binding.description)
                 if known is None or len(key) < len(known[1]):
