@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import yaml
 
+import kagent_localcluster.supervisor
 from bench.road import Figure
 from kagent_api.crds import crds
 from kagent_tui.local.process import free_port
@@ -29,6 +30,8 @@ __all__ = ["localcluster"]
 _COUNT = 1_000
 _WATCHERS = 100
 _UPDATES = 100
+# What a burst took goes back to the system within 5 seconds.
+_SETTLING = 6.0
 _AGENTS = "/apis/kagent.dev/v1alpha2/namespaces/default/agents"
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -41,6 +44,7 @@ def localcluster(rounds: int) -> list[Figure]:
             start.append(seconds)
     with _local() as (config, _seconds, pid):
         figures = asyncio.run(_measure(config))
+        time.sleep(_SETTLING)
         memory = _tree_rss(pid)
     goal = "<= 4"
     found = [
@@ -48,7 +52,7 @@ def localcluster(rounds: int) -> list[Figure]:
         Figure(f"local cluster: {_COUNT} agents created", figures["create"], "s", goal),
         Figure(f"local cluster: list of {_COUNT} agents", figures["list"] * 1000, "ms", "< 60"),
         Figure(f"local cluster: {_WATCHERS} watchers, {_UPDATES} updates, last heard", figures["watch"], "s", "<= 1.2"),
-        Figure(f"local cluster: memory with {_COUNT} agents and Deployments", memory, "MB", "< 80"),
+        Figure(f"local cluster: memory with {_COUNT} agents, their Deployments, Pods", memory, "MB", "< 80"),
     ]
     if (assets := _assets()) is not None:
         with _real(assets) as config:
@@ -156,7 +160,8 @@ def _local() -> Generator[tuple[dict[str, Any], float, int]]:
     with tempfile.TemporaryDirectory(prefix="kagent-tui-bench-") as folder:
         images = Path(folder) / "images.json"
         images.write_text('{"rules": []}')
-        argv = [sys.executable, "-m", "kagent_localcluster", "serve", "--data-dir", f"{folder}/data", "--port"]
+        argv = [sys.executable, "-S", "-E", "-I", kagent_localcluster.supervisor.__file__, "--"]
+        argv += [sys.executable, "-m", "kagent_localcluster", "serve", "--data-dir", f"{folder}/data", "--port"]
         argv += [str(free_port()), "--image-map", str(images), "--node", "hollow"]
         begin = time.perf_counter()
         process = subprocess.Popen(argv, stdout=subprocess.PIPE)

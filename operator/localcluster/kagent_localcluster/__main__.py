@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # uvicorn imports it for reloading, which nobody asks for here, where it happens to be installed: 1.2 MB.
+    sys.modules.setdefault("watchfiles", None)  # pyright: ignore[reportArgumentType] None means that it is absent
     from kagent_localcluster.errors import LocalClusterError
     from kagent_localcluster.serve import ServeOptions, Serving, serve
 

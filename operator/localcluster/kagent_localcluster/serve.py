@@ -25,6 +25,7 @@ import uvicorn
 from kagent_localcluster.apiserver.server import ApiServer
 from kagent_localcluster.data_dir import MARK, DataDir
 from kagent_localcluster.errors import LocalClusterError
+from kagent_localcluster.memory import prepare_in_child, return_large_blocks, trim_when_used
 from kagent_localcluster.runner import ApiAccess, ImageMap, Outside, Runner, RunnerSettings
 
 __all__ = ["PortTaken", "ServeOptions", "Serving", "serve"]
@@ -91,6 +92,7 @@ async def serve(options: ServeOptions, on_serving: Callable[[Serving], None]) ->
         OSError: the data directory cannot be used.
     """
     begun = time.monotonic()
+    return_large_blocks()
     lifeline = _own_lifeline()
     data_dir = DataDir(options.data_dir.absolute())
     await data_dir.acquire()
@@ -114,7 +116,7 @@ async def _serve_on(
     on_serving: Callable[[Serving], None],
 ) -> None:
     address = f"https://{HOST}:{listener.getsockname()[1]}"
-    api = ApiServer(data_dir.path, server_url=address)
+    api = ApiServer(data_dir.path, server_url=address, material=prepare_in_child(data_dir.path))
     try:
         api.start()
         runner = Runner(
@@ -135,7 +137,9 @@ async def _serve_on(
 
             server = _Server(_config(api), started)
             _end_on_signals(server, api, data_dir, lifeline)
+            trimming = asyncio.create_task(trim_when_used(), name="memory trimmer")
             await server.serve(sockets=[listener])
+            trimming.cancel()
         finally:
             data_dir.note_ending()
             await runner.stop()

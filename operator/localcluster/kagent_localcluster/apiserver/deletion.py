@@ -18,8 +18,9 @@ from kagent_localcluster.apiserver import views
 from kagent_localcluster.apiserver.jsonvalue import dig, list_at, object_at, objects_at
 from kagent_localcluster.apiserver.kinds import Kind, Registry
 from kagent_localcluster.apiserver.meta import now
+from kagent_localcluster.apiserver.records import Record
 from kagent_localcluster.apiserver.refusals import conflict, not_found
-from kagent_localcluster.apiserver.storage import Locator, Record, Storage, StoredChange
+from kagent_localcluster.apiserver.storage import Locator, Storage, StoredChange
 from kagent_localcluster.apiserver.writing import CRD_KEY
 from kagent_localcluster.errors import Conflict, Forbidden, NotFound
 from kagent_localcluster.seams import JsonObject

@@ -14,6 +14,7 @@ from kagent_localcluster.apiserver import views
 from kagent_localcluster.apiserver.deletion import DeleteOptions, Deleter
 from kagent_localcluster.apiserver.kinds import Kind, Registry
 from kagent_localcluster.apiserver.reading import ListOptions, Reader, WatchOptions
+from kagent_localcluster.apiserver.records import Record
 from kagent_localcluster.apiserver.selectors import label_selector as parse_label_selector
 from kagent_localcluster.apiserver.storage import Storage
 from kagent_localcluster.apiserver.writing import WriteOptions, Writer
@@ -91,10 +92,11 @@ class LocalObjects:
         all that is there.
         """
         kind = self._kind(resource)
-        known: dict[tuple[str, str], bytes] = {}
+        known: dict[tuple[str, str], Record | None] = {}
         while not self._reader.stopped:
             for place in [place for place in known if self._storage.get(kind.storage_key, *place) is None]:
-                yield WatchEvent("DELETED", orjson.loads(known.pop(place)))
+                if (last := known.pop(place)) is not None:
+                    yield WatchEvent("DELETED", views.load(kind, last))
             async for batch in self._reader.watch(kind, namespace, ListOptions(), WatchOptions(timeout_seconds=86_400)):
                 for seen in batch:
                     if seen.type == "ERROR":
@@ -104,7 +106,8 @@ class LocalObjects:
                     if seen.type == "DELETED":
                         known.pop(place, None)
                     else:
-                        known[place] = seen.body
+                        # The store's own record, not a copy: a thousand bodies would be held twice.
+                        known[place] = self._storage.get(kind.storage_key, *place) or known.get(place)
                     yield WatchEvent(seen.type, obj)  # pyright: ignore[reportArgumentType] one of the four types
 
     def _kind(self, resource: Resource) -> Kind:

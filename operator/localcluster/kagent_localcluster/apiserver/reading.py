@@ -19,9 +19,10 @@ import orjson
 
 from kagent_localcluster.apiserver import views
 from kagent_localcluster.apiserver.kinds import Kind
+from kagent_localcluster.apiserver.records import Record
 from kagent_localcluster.apiserver.refusals import not_found
 from kagent_localcluster.apiserver.selectors import Predicate
-from kagent_localcluster.apiserver.storage import Record, Storage
+from kagent_localcluster.apiserver.storage import Storage
 from kagent_localcluster.apiserver.watchlog import Change, WatchLog
 from kagent_localcluster.errors import BadRequest, Expired
 from kagent_localcluster.seams import JsonObject
@@ -249,7 +250,7 @@ def _see(kind: Kind, namespace: str, options: ListOptions, change: Change) -> Se
     if namespace and change.new.namespace != namespace:
         return None
     if not options.selective:
-        return Seen(change.type, views.body_of(kind, change.new))
+        return Seen(change.type, _body(kind, change))
     before = change.old is not None and options.admits(_view(kind, change.old_object))
     after = change.type != "DELETED" and options.admits(_view(kind, change.new_object))
     if not before and not after:
@@ -259,8 +260,12 @@ def _see(kind: Kind, namespace: str, options: ListOptions, change: Change) -> Se
         # Leaving the selection: the last state that was in it, under the version of the change.
         last = change.old.load()
         last["metadata"]["resourceVersion"] = str(change.new.version)
-        return Seen("DELETED", views.body_of(kind, change.old._replace(body=orjson.dumps(last))))
-    return Seen(kind_of_change, views.body_of(kind, change.new))
+        return Seen("DELETED", orjson.dumps(views.from_stored(kind, last)))
+    return Seen(kind_of_change, _body(kind, change))
+
+
+def _body(kind: Kind, change: Change) -> bytes:
+    return change.new_body if views.shows_stored(kind) else views.body_of(kind, change.new)
 
 
 def _view(kind: Kind, obj: JsonObject | None) -> JsonObject:

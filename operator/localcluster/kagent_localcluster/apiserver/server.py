@@ -30,8 +30,9 @@ from kagent_localcluster.apiserver.objects import LocalObjects
 from kagent_localcluster.apiserver.openapi import OpenApi
 from kagent_localcluster.apiserver.proxying.gate import ProxyGate
 from kagent_localcluster.apiserver.reading import Reader
+from kagent_localcluster.apiserver.records import Record
 from kagent_localcluster.apiserver.schema.crd import kinds_of
-from kagent_localcluster.apiserver.storage import Record, Storage, StoredChange
+from kagent_localcluster.apiserver.storage import Storage, StoredChange
 from kagent_localcluster.apiserver.watchlog import WatchLog
 from kagent_localcluster.apiserver.web.app import WebApp
 from kagent_localcluster.apiserver.web.messages import Receive, Scope, Send
@@ -46,9 +47,16 @@ class ApiServer:
     """A Kubernetes API server on one data directory."""
 
     def __init__(
-        self, data_dir: Path, *, server_url: str = "https://127.0.0.1:6443", extra_names: tuple[str, ...] = ()
+        self,
+        data_dir: Path,
+        *,
+        server_url: str = "https://127.0.0.1:6443",
+        extra_names: tuple[str, ...] = (),
+        material: Material | None = None,
     ) -> None:
         """Open the data directory; ``extra_names`` are host names or addresses the certificate must also have.
+
+        ``material`` is what ``prepare_material`` has made already.
 
         Raises:
             NewerDataDirectory: a newer version wrote it.
@@ -60,7 +68,7 @@ class ApiServer:
         self._log = WatchLog(self._storage.version)
         # First: whatever else follows a change, watchers see it in order.
         self._storage.listeners.append(self._log.append)
-        self.material: Material = prepare_material(data_dir / "pki", extra_names)
+        self.material: Material = material or prepare_material(data_dir / "pki", extra_names)
         self._registry = Registry(builtin_kinds())
         for record in self._storage.list(CRD_KEY):
             self._install(record)

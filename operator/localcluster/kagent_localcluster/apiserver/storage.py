@@ -7,7 +7,7 @@ kernel crash may cost the last moments before it but never leaves the database d
 OFF would risk the latter and FULL would pay an fsync a write for a laptop's development cluster. Checkpoints run on a
 thread of their own with their own connection: an fsync must never hold up the event loop.
 
-Bodies are kept as the JSON they are sent as. Nothing here knows the rules of the API.
+Bodies are the JSON they are sent as, kept deflated (``records``). Nothing here knows the rules of the API.
 """
 
 from __future__ import annotations
@@ -22,30 +22,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from kagent_localcluster.apiserver.records import Record, RecordMaker
 from kagent_localcluster.errors import DataDirectoryInUse, NewerDataDirectory
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["SCHEMA_VERSION", "Record", "Storage", "StoredChange"]
+__all__ = ["SCHEMA_VERSION", "Storage", "StoredChange"]
 
 SCHEMA_VERSION = 1
 
 # One page is 4 KiB: a checkpoint after about 8 MB of WAL.
 _CHECKPOINT_WRITES = 1_000
-
-
-class Record(NamedTuple):
-    """One stored object. ``body`` is complete, resourceVersion included."""
-
-    namespace: str
-    name: str
-    uid: str
-    version: int
-    body: bytes
-
-    def load(self) -> JsonObject:
-        """Return a fresh parsed copy."""
-        loaded: JsonObject = orjson.loads(self.body)
-        return loaded
 
 
 class StoredChange(NamedTuple):
@@ -75,6 +61,7 @@ class Storage:
         self._path = directory / "cluster.db"
         self._db = sqlite3.connect(self._path, isolation_level=None)
         self._prepare()
+        self._make = RecordMaker()
         self._records: dict[str, dict[tuple[str, str], Record]] = {}
         self._order: dict[str, list[tuple[str, str]]] = {}
         self._by_uid: dict[str, Locator] = {}
@@ -114,7 +101,7 @@ class Storage:
         for key, namespace, name, uid, version, body in self._db.execute(
             "SELECT key, namespace, name, uid, version, body FROM objects ORDER BY key, namespace, name"
         ):
-            record = Record(namespace, name, uid, version, body)
+            record = self._make(key, namespace, name, uid, version, body)
             self._records.setdefault(key, {})[namespace, name] = record
             self._order.setdefault(key, []).append((namespace, name))
             self._index(key, record, owners_of(body) if b'"ownerReferences"' in body else ())
@@ -157,13 +144,14 @@ class Storage:
         metadata = obj["metadata"]
         version = self.version + 1
         metadata["resourceVersion"] = str(version)
-        record = Record(metadata.get("namespace", ""), metadata["name"], metadata["uid"], version, _encode(obj))
+        body = orjson.dumps(obj)
+        record = self._make(key, metadata.get("namespace", ""), metadata["name"], metadata["uid"], version, body)
         place = (record.namespace, record.name)
         old = self._records.get(key, {}).get(place)
         self._commit(
             version,
             "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)",
-            (key, record.namespace, record.name, record.uid, version, record.body),
+            (key, record.namespace, record.name, record.uid, version, body),
         )
         if old is None:
             bisect.insort(self._order.setdefault(key, []), place)
@@ -190,7 +178,7 @@ class Storage:
         self._unindex(key, old)
         last = old.load()
         last["metadata"]["resourceVersion"] = str(version)
-        record = old._replace(version=version, body=_encode(last))
+        record = self._make(key, namespace, name, old.uid, version, orjson.dumps(last))
         self._announce(StoredChange(key, "DELETED", record, old))
         return record
 
@@ -244,11 +232,6 @@ class Storage:
     def _announce(self, change: StoredChange) -> None:
         for listener in self.listeners:
             listener(change)
-
-
-def _encode(obj: JsonObject) -> bytes:
-    """Return the object's JSON in a buffer of its own size: orjson's has 16 kB, which a thousand objects would keep."""
-    return bytes(memoryview(orjson.dumps(obj)))
 
 
 def owners_of(body: bytes) -> Iterator[str]:

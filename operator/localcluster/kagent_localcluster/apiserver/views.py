@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from kagent_localcluster.apiserver.kinds import Kind
-from kagent_localcluster.apiserver.storage import Record
+from kagent_localcluster.apiserver.records import Record
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["body_of", "from_stored", "load", "shows_stored", "to_stored"]

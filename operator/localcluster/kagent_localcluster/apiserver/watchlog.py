@@ -10,41 +10,73 @@ import asyncio
 from collections import deque
 from typing import Literal
 
-from kagent_localcluster.apiserver.storage import Record, StoredChange
+import orjson
+
+from kagent_localcluster.apiserver.records import Record
+from kagent_localcluster.apiserver.storage import StoredChange
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["Change", "Feed", "WatchLog"]
 
-# Enough for a reflector to be away for seconds under 100 writes a second; the bytes bound large objects.
+# Enough for a reflector to be away for seconds under 100 writes a second; the bytes, as held, bound large objects.
 _MAX_CHANGES = 1_024
-_MAX_BYTES = 4 << 20
+_MAX_BYTES = 2 << 20
+# Watchers with selectors read the newest changes at about the same time; older ones are parsed again when asked for.
+_PARSED = 32
 
 
 class Change:
     """One change of one resource."""
 
-    __slots__ = ("_new_object", "_old_object", "new", "old", "type")
+    __slots__ = ("_fresh", "_new_body", "_new_object", "_old_object", "new", "old", "type")
 
     def __init__(self, change: StoredChange) -> None:
         self.type: Literal["ADDED", "MODIFIED", "DELETED"] = change.type  # pyright: ignore[reportAttributeAccessIssue] storage says these three
         self.new: Record = change.new
         self.old: Record | None = change.old
+        self._fresh = True
+        self._new_body: bytes | None = None
         self._new_object: JsonObject | None = None
         self._old_object: JsonObject | None = None
 
     @property
+    def new_body(self) -> bytes:
+        """Return the encoded object: unpacked once for all watchers that follow closely."""
+        body = self._new_body
+        if body is None:
+            body = self.new.body
+            if self._fresh:
+                self._new_body = body
+        return body
+
+    @property
     def new_object(self) -> JsonObject:
         """Return the parsed object; shared, never to be changed."""
-        if self._new_object is None:
-            self._new_object = self.new.load()
-        return self._new_object
+        parsed = self._new_object
+        if parsed is None:
+            parsed = orjson.loads(self.new_body)
+            if self._fresh:
+                self._new_object = parsed
+        return parsed
 
     @property
     def old_object(self) -> JsonObject | None:
         """Return the parsed former object; shared, never to be changed."""
-        if self._old_object is None and self.old is not None:
-            self._old_object = self.old.load()
-        return self._old_object
+        parsed = self._old_object
+        if parsed is None and self.old is not None:
+            parsed = self.old.load()
+            if self._fresh:
+                self._old_object = parsed
+        return parsed
+
+    @property
+    def held(self) -> int:
+        return self.new.held + (self.old.held if self.old is not None else 0)
+
+    def forget_parsed(self) -> None:
+        """Keep only what is packed from now on."""
+        self._fresh = False
+        self._new_body = self._new_object = self._old_object = None
 
 
 class Feed:
@@ -59,12 +91,14 @@ class Feed:
 
     def append(self, change: Change) -> None:
         self._changes.append(change)
-        self._bytes += len(change.new.body)
+        self._bytes += change.held
         while len(self._changes) > _MAX_CHANGES or (self._bytes > _MAX_BYTES and len(self._changes) > 1):
             dropped = self._changes.popleft()
             self._first += 1
-            self._bytes -= len(dropped.new.body)
+            self._bytes -= dropped.held
             self.floor = dropped.new.version
+        if len(self._changes) > _PARSED:
+            self._changes[-_PARSED - 1].forget_parsed()
         for waiter in self._waiters:
             waiter.set()
 

@@ -20,8 +20,9 @@ from kagent_localcluster.apiserver.kinds import Kind
 from kagent_localcluster.apiserver.meta import generate_name, new_uid, now
 from kagent_localcluster.apiserver.patching.managed import Manager, apply_config, read_entries, track_part, track_update
 from kagent_localcluster.apiserver.patching.typed import type_problems
+from kagent_localcluster.apiserver.records import Record
 from kagent_localcluster.apiserver.refusals import conflict, invalid, modified, not_found
-from kagent_localcluster.apiserver.storage import Record, Storage
+from kagent_localcluster.apiserver.storage import Storage
 from kagent_localcluster.apiserver.validating import check_envelope, decode, forget_status, judge, shape, shape_part
 from kagent_localcluster.errors import (
     AlreadyExists,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-__all__ = ["Material", "kubeconfig_text", "prepare_material", "write_private"]
+__all__ = ["Material", "kubeconfig_text", "prepare_material", "prepared_material", "write_private"]
 
 _NAMES = (
     "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
@@ -32,6 +32,7 @@ _CA_DAYS = 3_650
 # Below the 398 days that some clients refuse to exceed.
 _SERVER_DAYS = 365
 _RENEW_DAYS = 30
+_ADMIN_FILE = "admin.token"
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,14 @@ def prepare_material(directory: Path, extra_names: tuple[str, ...] = ()) -> Mate
         _make_server(directory, extra_names)
     if not (directory / "tokens.key").exists():
         write_private(directory / "tokens.key", _pem(_new_key()))
-    token_path = directory / "admin.token"
-    if not token_path.exists():
-        write_private(token_path, secrets.token_urlsafe(32).encode())
-    return Material(directory, token_path.read_text().strip())
+    if not (directory / _ADMIN_FILE).exists():
+        write_private(directory / _ADMIN_FILE, secrets.token_urlsafe(32).encode())
+    return prepared_material(directory)
+
+
+def prepared_material(directory: Path) -> Material:
+    """Return what ``prepare_material`` has made, without the libraries that making it takes."""
+    return Material(directory, (directory / _ADMIN_FILE).read_text().strip())
 
 
 def write_private(path: Path, content: bytes) -> None:

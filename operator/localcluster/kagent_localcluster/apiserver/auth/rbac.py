@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from kagent_localcluster.apiserver.auth.users import User
 from kagent_localcluster.apiserver.jsonvalue import list_at, object_at, objects_at
+from kagent_localcluster.apiserver.records import Record
 from kagent_localcluster.apiserver.selectors import selector_matches
-from kagent_localcluster.apiserver.storage import Record, Storage, StoredChange
+from kagent_localcluster.apiserver.storage import Storage, StoredChange
 from kagent_localcluster.errors import Forbidden
 from kagent_localcluster.seams import JsonObject
 
