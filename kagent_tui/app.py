@@ -291,6 +291,23 @@ class KagentApp(Host):
             return
         self._walk(self._talks().approvals(self.workspace.cluster))
 
+    def action_chats(self) -> None:
+        if self.workspace.cluster is None:
+            self._say("there is no cluster to chat on", Tone.WARN)
+            return
+        self._walk(self._talks().reopen(self.workspace.cluster))
+
+    def action_user(self, name: str = "") -> None:
+        if not name:
+            self._say(f"you are {self._talks().user}; :user NAME changes it")
+            return
+        self._walk(self._talks().set_user(self.workspace.cluster, name))
+
+    def action_audit(self) -> None:
+        from kagent_tui.screens.audit import audit_screen
+
+        self.push_screen(audit_screen(self.workspace))
+
     def _show(self, view: str, filter_text: str | None) -> None:
         self._close_screens()
         self._browse.show_view(view, filter_text.removeprefix("/") if filter_text else filter_text)

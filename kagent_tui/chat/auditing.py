@@ -62,7 +62,7 @@ def audited(
     def decided(conversation: Conversation, pause: Pause, answer: Answer) -> None:
         records = records_of(
             pause, answer, context=context, user=getpass.getuser(), agent=conversation.target.ref,
-            session=conversation.session_id, via=via(),
+            session=conversation.session_id, via=conversation.via or via(),
         )  # fmt: skip
         try:
             trail.append(records)

@@ -173,15 +173,15 @@ class TranscriptCache:
         rows = await self._ask(lambda db: db.execute(query, (context,)).fetchall(), [])
         return [OpenPane(*row) for row in rows]
 
-    async def keep_panes(self, context: str, panes: Sequence[OpenPane]) -> None:
-        """Remember the panes that are open on a context."""
+    def keep_panes_now(self, context: str, panes: Sequence[OpenPane]) -> None:
+        """Remember the panes that are open on a context; in a thread that a program's end waits for."""
 
         def change(db: sqlite3.Connection) -> None:
             db.execute("delete from pane where context = ?", (context,))
             rows = [(context, place, *pane) for place, pane in enumerate(panes)]
             db.executemany("insert into pane values (?, ?, ?, ?, ?)", rows)
 
-        await self._ask(change, None)
+        threading.Thread(target=self._locked, args=(change, None)).start()
 
     def close(self) -> None:
         """Close the file."""

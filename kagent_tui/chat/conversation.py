@@ -93,6 +93,8 @@ class Conversation:
         self.card: Card | None = None
         self.pause = Pause()
         self.busy = False
+        # How the next decision is made, for the audit trail; empty: by a person where the conversation is shown.
+        self.via = ""
         self._sleep = sleep
         self._decided = decided
         self._dialect: Dialect | None = None
@@ -117,6 +119,11 @@ class Conversation:
             if self.target.via == "url" and self.card.path_url:
                 self._rpc = JsonRpc(self.target.http, self.card.path_url, self.target.ref, headers=self.target.headers)
         return self.card
+
+    @property
+    def waits_since(self) -> str:
+        """Since when the task waits (RFC 3339), as far as its server tells."""
+        return self._normaliser.waits_since
 
     @property
     def takes_edits(self) -> bool:

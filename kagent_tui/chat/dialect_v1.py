@@ -131,6 +131,7 @@ def _status(item: JsonObject, *, task_key: str = "taskId") -> StatusUpdate:
         state=_STATES.get(text_of(status.get("state")), TurnState.UNKNOWN),
         message=_message(message) if message else None,
         metadata=integral(object_of(item.get("metadata"))),
+        time=text_of(status.get("timestamp")),
     )
 
 

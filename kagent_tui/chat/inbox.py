@@ -61,6 +61,14 @@ class Inbox:
         self.error: KagentError | None = None
         self.looked = False
 
+    def turn_to(self, gateway: Gateway) -> None:
+        """Look at another user's sessions from now on."""
+        self._gateway = gateway
+        self._settled.clear()
+        self.waiting.clear()
+        self.looked = False
+        self._changed()
+
     async def run(self) -> None:
         """Look again and again until cancelled."""
         while True:

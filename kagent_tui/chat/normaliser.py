@@ -63,6 +63,8 @@ class Normaliser:
         self.state = TurnState.UNKNOWN
         self.task_id = ""
         self.context_id = ""
+        # When the task came to wait, as its server tells it.
+        self.waits_since = ""
         self._texts: dict[str, str] = {}
         self._open: dict[Kind, str] = {}
         self._spoken: list[str] = []
@@ -153,6 +155,8 @@ class Normaliser:
                 events += self._message(message, update.metadata)
         if update.state.ended or update.state.waiting:
             events += self._tokens("", update.metadata, last=True)
+        if update.state.waiting and not self.state.waiting:
+            self.waits_since = update.time
         return [*events, *self._move(update.state, message, said)]
 
     def _move(self, state: TurnState, message: Message | None, said: str = "") -> list[ChatEvent]:

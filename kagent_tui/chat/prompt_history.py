@@ -1,25 +1,34 @@
-"""What was sent before, to be sent again: one list for all panes, newest last."""
+"""What was sent before, to be sent again: one list for all panes and sessions, newest last."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 __all__ = ["PromptHistory", "Recall"]
 
-_LENGTH: Final = 500
+_LENGTH: Final = 2_000
 
 
 class PromptHistory:
-    """Texts in the order they were sent, without neighbours that are equal."""
+    """Texts in the order they were sent, without neighbours that are equal; ``added`` is told of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, added: Callable[[str], None] | None = None) -> None:
         self.texts: list[str] = []
+        self._added = added
 
     def add(self, text: str) -> None:
         """Remember a text that was sent."""
         if text and self.texts[-1:] != [text]:
             self.texts.append(text)
             del self.texts[:-_LENGTH]
+        if text and self._added is not None:
+            self._added(text)
+
+    def load(self, texts: Sequence[str]) -> None:
+        """Put what was sent before this program began before what was sent since."""
+        known = set(self.texts)
+        self.texts = [*(text for text in texts if text not in known), *self.texts][-_LENGTH:]
 
 
 class Recall:

@@ -7,17 +7,18 @@ that nobody described, an agent as a tool, and a name that two servers describe 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kagent_api.errors import ObjectRef
 from kagent_tui.chat.jsonvalue import JsonObject, object_of, objects_in, text_of
+from kagent_tui.chat.rules import Verdict
 from kagent_tui.cluster.kinds import MCP_SERVER, REMOTE_MCP_SERVER
 from kagent_tui.cluster.references import references
 
 if TYPE_CHECKING:
     from kagent_api.kube import KubeClient
 
-__all__ = ["read_safe_tools", "safe_names"]
+__all__ = ["inventory_of", "read_safe_tools", "safe_names", "servers_of", "verdicts_in"]
 
 
 async def read_safe_tools(client: KubeClient, agent: JsonObject) -> frozenset[str]:
@@ -27,12 +28,17 @@ async def read_safe_tools(client: KubeClient, agent: JsonObject) -> frozenset[st
 
     inventories: list[JsonObject] = []
     for server in servers_of(agent):
-        name = f"{server.name}-{server.kind.lower()}-tools"
+        where = inventory_of(server)
         try:
-            inventories.append(await client.get(CONFIGMAPS, name, server.namespace))
+            inventories.append(await client.get(CONFIGMAPS, where.name, where.namespace))
         except (NotFound, Forbidden):
             continue
     return safe_names(inventories)
+
+
+def inventory_of(server: ObjectRef) -> ObjectRef:
+    """Return the ConfigMap in which our operator describes a server's tools."""
+    return ObjectRef("ConfigMap", server.namespace, f"{server.name}-{server.kind.lower()}-tools")
 
 
 def servers_of(agent: JsonObject) -> list[ObjectRef]:
@@ -43,7 +49,12 @@ def servers_of(agent: JsonObject) -> list[ObjectRef]:
 
 def safe_names(inventories: list[JsonObject]) -> frozenset[str]:
     """Return the tools that every inventory naming them calls read-only and none calls destructive."""
-    verdicts: dict[str, bool] = {}
+    return frozenset(name for name, verdict in verdicts_in(inventories).items() if verdict == "reads" and name)
+
+
+def verdicts_in(inventories: list[JsonObject]) -> dict[str, Verdict]:
+    """Return what servers say of their tools, by name; of two that differ the more careful word counts."""
+    verdicts: dict[str, Verdict] = {}
     for inventory in inventories:
         raw = text_of(object_of(inventory.get("data")).get("tools.json"))
         try:
@@ -51,8 +62,18 @@ def safe_names(inventories: list[JsonObject]) -> frozenset[str]:
         except ValueError:
             continue
         for tool in objects_in(content.get("tools")):
-            hints = object_of(tool.get("annotations"))
-            safe = hints.get("readOnlyHint") is True and hints.get("destructiveHint") is not True
-            name = text_of(tool.get("name"))
-            verdicts[name] = safe and verdicts.get(name, True)
-    return frozenset(name for name, safe in verdicts.items() if safe and name)
+            name, verdict = text_of(tool.get("name")), _verdict(object_of(tool.get("annotations")))
+            known = verdicts.get(name, verdict)
+            verdicts[name] = known if _CAREFUL.index(known) > _CAREFUL.index(verdict) else verdict
+    return verdicts
+
+
+_CAREFUL: Final[tuple[Verdict, ...]] = ("reads", "unknown", "writes", "destructive")
+
+
+def _verdict(hints: JsonObject) -> Verdict:
+    if hints.get("destructiveHint") is True:
+        return "destructive"
+    if hints.get("readOnlyHint") is True:
+        return "reads"
+    return "writes" if "readOnlyHint" in hints or "destructiveHint" in hints else "unknown"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from kagent_tui.chat.blocks import seconds_text
 from kagent_tui.chat.events import TurnState
+from kagent_tui.chat.metrics import TurnClock, TurnFigures, figures_text
 from kagent_tui.chat.transcript import AnswerEntry, ThoughtEntry, Transcript
 from kagent_tui.render.text import Span, Tone, span
 
-__all__ = ["Activity", "TurnClock", "activity_of", "status_spans", "token_spans"]
+__all__ = ["Activity", "activity_of", "status_spans", "token_spans"]
 
 # "No event for so long" is worth saying: upstream's users take such a silence for a hang (kagent #869, #934).
 STALL_SECONDS: Final = 30.0
@@ -29,15 +29,6 @@ class Activity(StrEnum):
     WAITING = "waits for you"
     LOST = "connection lost"
     STOPPING = "stopping"
-
-
-@dataclass(slots=True)
-class TurnClock:
-    """When things happened in a turn, by the monotonic clock; zero means not yet."""
-
-    started: float = 0.0
-    last_event: float = 0.0
-    first_text: float = 0.0
 
 
 def activity_of(transcript: Transcript, *, busy: bool, waiting: bool, stopping: bool) -> Activity:
@@ -61,16 +52,19 @@ def activity_of(transcript: Transcript, *, busy: bool, waiting: bool, stopping: 
 
 
 def status_spans(
-    transcript: Transcript, activity: Activity, clock: TurnClock, now: float, *, queued: int = 0, trouble: bool = False
-) -> list[Span]:
-    """Return the left part of a status line; ``trouble`` means that the agent may not answer."""
+    transcript: Transcript, activity: Activity, clock: TurnClock, now: float, *, queued: int = 0, trouble: bool = False,
+    figures: TurnFigures | None = None,
+) -> list[Span]:  # fmt: skip
+    """Return the left part of a status line; ``trouble`` means that the agent may not answer. ``figures`` are those of
+    the last turn."""
     if activity is Activity.IDLE:
         if trouble:
             return [Span("!! the agent is not ready", Tone.BAD)]
         ended = transcript.state if transcript.entries else TurnState.UNKNOWN
         if ended is TurnState.FAILED:
             return [Span("✖ failed", Tone.BAD)]
-        return [Span("● ready", Tone.OK)]
+        told = figures_text(figures) if figures is not None else ""
+        return [Span("● ready", Tone.OK), *([Span(f"  {told}", Tone.DIM)] if told else [])]
     if activity is Activity.WAITING:
         return [Span("? waits for your decision", Tone.WARN)]
     spent = seconds_text(now - clock.started) if clock.started else ""

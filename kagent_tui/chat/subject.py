@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from kagent_api.errors import ObjectRef
-from kagent_tui.chat.jsonvalue import JsonObject, object_of, text_of
-from kagent_tui.cluster.kinds import MODEL_CONFIG
+from kagent_tui.chat.jsonvalue import JsonObject, object_of, objects_in, text_of
+from kagent_tui.cluster.kinds import MCP_SERVER, MODEL_CONFIG, REMOTE_MCP_SERVER
 from kagent_tui.cluster.references import references
 from kagent_tui.render.conditions import condition
 
@@ -23,7 +23,7 @@ class ChatSubject:
     """An agent with what matters before one types. Raw texts.
 
     ``note`` is said plainly beside the model (``scripted offline model``); ``trouble`` is why the agent may not answer,
-    with its ``remedy``.
+    with its ``remedy``; ``missing`` are tools that it is configured to have and does not.
     """
 
     ref: ObjectRef
@@ -31,6 +31,7 @@ class ChatSubject:
     note: str = ""
     trouble: str = ""
     remedy: str = ""
+    missing: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -53,7 +54,26 @@ def subject_of(ref: ObjectRef, find: Callable[[ObjectRef], JsonObject | None]) -
         trouble, remedy = f"{target}: {bad}", "x in the agents table shows the chain of what it needs"
     elif bad := _bad(agent, "Accepted") or _bad(agent, "Ready"):
         trouble, remedy = bad, f"kagent-tui describe agent {ref.name} -n {ref.namespace}"
-    return ChatSubject(ref, label, note, trouble, remedy)
+    return ChatSubject(ref, label, note, trouble, remedy, tuple(_missing(agent, find)))
+
+
+def _missing(agent: JsonObject, find: Callable[[ObjectRef], JsonObject | None]) -> Iterator[str]:
+    """Yield tools that are configured but that no server offers: engines skip them without a word (reference A8)."""
+    for reference in references(agent):
+        if reference.target.kind not in (MCP_SERVER, REMOTE_MCP_SERVER):
+            continue
+        server = find(reference.target)
+        where = f"{reference.target.namespace}/{reference.target.name}"
+        if server is None:
+            yield f"everything of {where}, which is not there"
+            continue
+        status = object_of(server.get("status"))
+        if "discoveredTools" not in status:
+            if bad := _bad(server, "Accepted"):
+                yield f"everything of {where}: {bad}"
+            continue
+        offered = {text_of(tool.get("name")) for tool in objects_in(status.get("discoveredTools"))}
+        yield from (f"{name} of {where}" for name in reference.tools if name not in offered)
 
 
 def _bad(obj: JsonObject, kind: str) -> str:

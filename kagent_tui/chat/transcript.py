@@ -46,6 +46,7 @@ __all__ = [
     "ToolState",
     "Transcript",
     "UserEntry",
+    "same_talk",
 ]
 
 
@@ -384,3 +385,23 @@ class Transcript:
                     entry.state = ToolState.UNKNOWN
                     changed.append(index)
         return changed
+
+
+def same_talk(one: Transcript, other: Transcript) -> bool:
+    """Tell whether two transcripts hold the same words and calls, whatever else is in them."""
+    return _talk(one) == _talk(other)
+
+
+def _talk(transcript: Transcript) -> list[tuple[str, str]]:
+    talk: list[tuple[str, str]] = []
+    for entry in transcript.entries:
+        match entry:
+            case UserEntry(text, False):
+                talk.append(("user", text.strip()))
+            case AnswerEntry(_, text) if text.strip():
+                talk.append(("agent", text.strip()))
+            case ToolEntry(call_id=call_id, state=state):
+                talk.append((call_id, state.value if state in (ToolState.WAITING, ToolState.ASKING) else ""))
+            case _:
+                pass
+    return talk

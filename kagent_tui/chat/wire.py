@@ -56,13 +56,14 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:
-    """The task's state, possibly with a message."""
+    """The task's state, possibly with a message. ``time`` is RFC 3339, empty where the server tells none."""
 
     task_id: str
     context_id: str
     state: TurnState
     message: Message | None = None
     metadata: JsonObject = field(default_factory=dict[str, Any])
+    time: str = ""
 
 
 @dataclass(frozen=True, slots=True)

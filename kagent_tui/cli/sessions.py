@@ -87,7 +87,7 @@ async def _list(args: argparse.Namespace, talks: Talks, sessions: Sequence[Sessi
         from kagent_tui.chat.searching import search
 
         hits = await search(
-            TranscriptCache(), found, args.search, context=talks.context, user=talks.gateway.user,
+            TranscriptCache(), found, args.search, context=talks.identity, user=talks.gateway.user,
             agent_of=agent_named, read=talks.read,
         )  # fmt: skip
         found = [info for info in found if info.id in hits]

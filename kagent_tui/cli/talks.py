@@ -41,13 +41,15 @@ def complain(text: str) -> None:
 
 @dataclass
 class Talks:
-    """A gateway and how to talk to agents behind it. ``context`` names the place in caches and in the audit trail."""
+    """A gateway and how to talk to agents behind it. ``context`` names the place in the audit trail, ``identity`` in
+    caches."""
 
     gateway: Gateway
     context: str
     client: KubeClient | None
     http: httpx.AsyncClient
     root: str
+    identity: str
 
     async def converse(self, agent: ObjectRef, session_id: str = "") -> Conversation:
         """Return a conversation whose decisions are written down."""
@@ -87,7 +89,7 @@ async def open_talks(args: argparse.Namespace) -> AsyncGenerator[Talks]:
 
         root = args.url.rstrip("/") + "/"
         async with httpx.AsyncClient() as http:
-            yield Talks(Gateway(http, root, user=user), root, None, http, root)
+            yield Talks(Gateway(http, root, user=user), root, None, http, root, root)
         return
     from kagent_tui.cli.reach import open_reach
 
@@ -99,7 +101,10 @@ async def open_talks(args: argparse.Namespace) -> AsyncGenerator[Talks]:
                 remedy="sessions and approvals are kept by a controller: name its namespace with -n, or give --url",
             )
         http = reach.client.http()
-        yield Talks(Gateway(http, root, user=user), reach.client.access.context, reach.client, http, root)
+        access = reach.client.access
+        # As the dashboard has it: two clusters may carry the same context name.
+        identity = f"{access.context} {access.server}"
+        yield Talks(Gateway(http, root, user=user), access.context, reach.client, http, root, identity)
 
 
 def one_session(wanted: str, sessions: Sequence[SessionInfo]) -> SessionInfo:

@@ -23,6 +23,9 @@ _APP = (
     Command(
         "app.approvals", "approvals", "what waits for your decision", "app", ("A",), ("approvals", "inbox"), footer=85
     ),
+    Command("app.chats", "chats", "the chats as they were left", "app", (), ("chats",)),
+    Command("app.user", "user", "say as whom you talk to agents", "app", (), ("user",), "NAME"),
+    Command("app.audit", "audit", "the decisions made on this machine", "app", (), ("audit",)),
     Command("app.ns", "ns", "choose namespaces", "app", ("n",), ("ns", "namespace", "n"), "NAME[,NAME]|all", footer=70),
     Command("app.ctx", "ctx", "choose a context", "app", (), ("ctx", "context", "contexts"), "[NAME]"),
     Command("app.readonly", "read-only", "switch writing off and on", "app", ("f2",), ("readonly", "ro"), "[on|off]"),

@@ -16,7 +16,7 @@ __all__ = ["Command", "Completer", "Parsed", "Registry", "Scope"]
 
 Scope = Literal[
     "app", "browse", "move", "text", "edit", "review", "logs", "chat", "compose", "transcript", "decide",
-    "rows", "sessions", "inbox",
+    "rows", "sessions", "inbox", "replay",
 ]  # fmt: skip
 
 

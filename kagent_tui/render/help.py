@@ -23,6 +23,7 @@ _TITLES: tuple[tuple[Scope, str], ...] = (
     ("sessions", "In the list of sessions"),
     ("inbox", "In the approvals inbox"),
     ("rows", "In both lists"),
+    ("replay", "While a session is shown again"),
     ("app", "Everywhere"),
 )
 

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from kagent_tui.chat.decisions import Answer
 from kagent_tui.chat.inbox import Waiting
 from kagent_tui.safety import clean
-from kagent_tui.widgets.decision_bar import DecisionBar
+from kagent_tui.widgets.decision_bar import DecisionBar, DecisionHelp
 
 __all__ = ["DecideScreen"]
 
@@ -25,9 +25,10 @@ class DecideScreen(ModalScreen[Answer | None]):
 
     CSS_PATH = ["decide.tcss", "../widgets/chat_pane.tcss"]  # noqa: RUF012 - Textual's own
 
-    def __init__(self, waiting: Waiting) -> None:
+    def __init__(self, waiting: Waiting, help: DecisionHelp | None = None) -> None:
         super().__init__()
         self._waiting = waiting
+        self._help = help
 
     def compose(self) -> ComposeResult:
         agent, session = self._waiting.agent, self._waiting.session
@@ -46,7 +47,7 @@ class DecideScreen(ModalScreen[Answer | None]):
 
     def on_mount(self) -> None:
         bar = self.query_one(DecisionBar)
-        bar.open(self._waiting.pause)
+        bar.open(self._waiting.pause, self._help)
         bar.focus_input()
 
     @on(DecisionBar.Decided)

@@ -8,14 +8,20 @@ from typing import ClassVar
 from textual import work
 
 from kagent_api.errors import KagentError
-from kagent_tui.chat.decisions import Answer
+from kagent_tui.chat.blocks import arguments_text
+from kagent_tui.chat.decisions import Answer, Decision
 from kagent_tui.chat.inbox import INTERVAL_SECONDS, Inbox, Waiting
 from kagent_tui.cluster.workspace import Workspace
 from kagent_tui.render.talks import INBOX_COLUMNS, waiting_row
-from kagent_tui.render.text import Line, Span, Tone, line, span
+from kagent_tui.render.text import BLANK, Line, Span, Tone, head, line, span
+from kagent_tui.render.yaml import yaml_lines
+from kagent_tui.safety import clean
+from kagent_tui.screens.ask import Answer as Key
+from kagent_tui.screens.ask import AskScreen
 from kagent_tui.screens.decide import DecideScreen
 from kagent_tui.screens.rows import RowsScreen
 from kagent_tui.widgets.bindings import bindings
+from kagent_tui.widgets.decision_bar import DecisionHelp
 
 __all__ = ["InboxScreen"]
 
@@ -24,17 +30,19 @@ class InboxScreen(RowsScreen):
     """Rows that wait. ``inbox`` is None where there is no gateway, which ``trouble`` explains."""
 
     BINDINGS = bindings("inbox")
-    NEEDS_ROW: ClassVar[frozenset[str]] = frozenset({"decide", "chat"})
+    NEEDS_ROW: ClassVar[frozenset[str]] = frozenset({"decide", "chat", "approve_shown", "reject_shown"})
 
     def __init__(
         self, workspace: Workspace, inbox: Callable[[], Inbox | None], trouble: Callable[[], str],
-        decide: Callable[[Waiting, Answer], Awaitable[str]], chat: Callable[[Waiting], None],
+        decide: Callable[[Waiting, Answer], Awaitable[str]], chat: Callable[[Waiting], None], *,
+        help: Callable[[Waiting], DecisionHelp] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(workspace, trail="approvals", columns=INBOX_COLUMNS, sort=3)
         self._inbox = inbox
         self._trouble = trouble
         self._decide = decide
         self._chat = chat
+        self._help = help
 
     def on_mount(self) -> None:
         self.refresh_rows()
@@ -75,9 +83,49 @@ class InboxScreen(RowsScreen):
 
     @work(group="decide")
     async def _ask(self, waiting: Waiting) -> None:
-        answer = await self.app.push_screen_wait(DecideScreen(waiting))
-        if answer is None:
+        help = self._help(waiting) if self._help is not None else None
+        answer = await self.app.push_screen_wait(DecideScreen(waiting, help))
+        if answer is not None:
+            await self._send(waiting, answer)
+
+    def action_approve_shown(self) -> None:
+        self._batch(approved=True)
+
+    def action_reject_shown(self) -> None:
+        self._batch(approved=False)
+
+    def _batch(self, *, approved: bool) -> None:
+        self.app.keyboard.hold()
+        self._ask_for_all(approved)
+
+    @work(group="decide")
+    async def _ask_for_all(self, approved: bool) -> None:
+        """Decide on everything that the filter leaves, after it was read once more; questions are left alone."""
+        inbox = self._inbox()
+        shown = [inbox.waiting[row.ref.name] for row in self._listing if row.ref.name in inbox.waiting] if inbox else []
+        asked = [one for one in shown if one.pause.calls and not one.pause.questions]
+        if not asked:
+            self.app.keyboard.go_on()
+            self.say("no call waits here; questions are answered one by one", Tone.WARN)
             return
+        verb = "Approve" if approved else "Reject"
+        count = sum(len(one.pause.calls) for one in asked)
+        lines: list[Line] = [head(f"{verb} {count} call{'' if count == 1 else 's'} of {len(asked)} sessions?"), BLANK]
+        for one in asked:
+            lines.append(
+                line(span(f"{one.agent.namespace}/{one.agent.name}", Tone.HEAD), span(f"  {one.session.title}"))
+            )
+            for call in one.pause.calls:
+                lines.append(line(Span("  "), span(call.name, Tone.WARN)))
+                lines += [
+                    Line((Span("    "), *each.spans), 4) for each in yaml_lines(clean(arguments_text(call.arguments)))
+                ]
+        answers = [Key("n", "no"), Key("y", f"yes, {verb.lower()} all of them")]
+        if await self.app.push_screen_wait(AskScreen(lines, answers)) == "y":
+            for one in asked:
+                await self._send(one, Answer.to_all(one.pause, Decision(approved)))
+
+    async def _send(self, waiting: Waiting, answer: Answer) -> None:
         name = f"{waiting.agent.namespace}/{waiting.agent.name}"
         self.say(f"{name}: sent; the agent goes on", Tone.DIM, stay=True)
         try:

@@ -34,6 +34,17 @@ class ChatInput(TextArea, KeysInTurn):
         def control(self) -> ChatInput:
             return self.chat_input
 
+    class Mentioning(Message):
+        """``@`` was typed where a word begins: something is to be mentioned."""
+
+        def __init__(self, chat_input: ChatInput) -> None:
+            super().__init__()
+            self.chat_input = chat_input
+
+        @property
+        def control(self) -> ChatInput:
+            return self.chat_input
+
     def __init__(self, history: PromptHistory | None = None, *, id: str | None = None) -> None:
         super().__init__(
             id=id, soft_wrap=True, compact=True, show_line_numbers=False, highlight_cursor_line=False,
@@ -86,6 +97,22 @@ class ChatInput(TextArea, KeysInTurn):
             self._go(-1)
         else:
             self.action_cursor_down()
+
+    def put(self, text: str) -> None:
+        """Insert outside text where the cursor is."""
+        self.insert(clean(text))
+
+    def replace_all(self, text: str) -> None:
+        """Write another text instead."""
+        self._put(clean(text))
+
+    async def _on_key(self, event: events.Key) -> None:
+        await super()._on_key(event)
+        if event.character == "@":
+            row, column = self.cursor_location
+            before = self.document.get_line(row)[: column - 1]
+            if not before or before[-1].isspace():
+                self.post_message(self.Mentioning(self))
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.text = clean(event.text)

@@ -5,7 +5,11 @@ Arguments are shown as YAML, never as Markdown. Nothing is sent until every call
 
 from __future__ import annotations
 
-from typing import ClassVar
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,13 +20,38 @@ from textual.widgets import Input
 from kagent_tui.chat.blocks import arguments_text
 from kagent_tui.chat.decisions import Answer, Decision, Pause
 from kagent_tui.chat.events import ApprovalRequest, PendingCall, Question
+from kagent_tui.chat.rules import Rule, Verdicts
 from kagent_tui.render.text import BLANK, Line, Span, Tone, line, span
 from kagent_tui.render.yaml import yaml_lines
 from kagent_tui.safety import clean, has_hidden
 from kagent_tui.widgets.bindings import bindings
 from kagent_tui.widgets.text_pane import TextPane
 
-__all__ = ["DecisionBar"]
+__all__ = ["DecisionBar", "DecisionHelp"]
+
+logger = logging.getLogger(__name__)
+
+_VERDICTS = {
+    "destructive": Span("its server marks it destructive", Tone.BAD),
+    "writes": Span("its server says that it changes something", Tone.WARN),
+    "reads": Span("its server says that it only reads", Tone.DIM),
+}
+
+
+def _no_verdicts() -> Verdicts:
+    return {}
+
+
+@dataclass(frozen=True)
+class DecisionHelp:
+    """What is known around a decision. ``rules`` offers rules for this session; ``old`` is how long ago it was asked,
+    where that is so long that its reasons may be gone; ``effect`` makes the dry run of a call."""
+
+    takes_edits: bool = False
+    rules: bool = False
+    old: str = ""
+    verdicts: Verdicts = field(default_factory=_no_verdicts)
+    effect: Callable[[PendingCall], Awaitable[list[Line]]] | None = None
 
 
 class DecisionBar(Vertical, can_focus=True):
@@ -34,10 +63,11 @@ class DecisionBar(Vertical, can_focus=True):
     class Decided(Message):
         """Everything is decided."""
 
-        def __init__(self, bar: DecisionBar, answer: Answer) -> None:
+        def __init__(self, bar: DecisionBar, answer: Answer, rules: tuple[Rule, ...] = ()) -> None:
             super().__init__()
             self.bar = bar
             self.answer = answer
+            self.rules = rules
 
         @property
         def control(self) -> DecisionBar:
@@ -51,6 +81,11 @@ class DecisionBar(Vertical, can_focus=True):
         self._questions: list[Question] = []
         self._answers: dict[str, list[list[str]]] = {}
         self._rejecting = False
+        self._help = DecisionHelp()
+        self._rules: list[Rule] = []
+        self._sure = False
+        self._effects: dict[str, list[Line]] = {}
+        self._looking: set[asyncio.Task[None]] = set()
 
     def compose(self) -> ComposeResult:
         yield TextPane()
@@ -67,8 +102,10 @@ class DecisionBar(Vertical, can_focus=True):
         """What it shows."""
         return self.query_one(TextPane).plain
 
-    def open(self, pause: Pause) -> None:
+    def open(self, pause: Pause, help: DecisionHelp | None = None) -> None:
         """Ask for everything a task waits for."""
+        self._help = help or DecisionHelp()
+        self._rules, self._sure, self._effects = [], False, {}
         self._pause = pause
         self._calls = [(request, call) for request in pause.approvals for call in request.calls]
         self._questions = list(pause.questions)
@@ -77,9 +114,13 @@ class DecisionBar(Vertical, can_focus=True):
         self._rejecting = False
         self.add_class("-open")
         self._show()
+        for _, call in self._calls:
+            self._look_ahead(call)
 
     def close(self) -> None:
         """Ask nothing."""
+        for task in self._looking:
+            task.cancel()
         self._pause = Pause()
         self._calls, self._questions = [], []
         self.remove_class("-open")
@@ -96,17 +137,68 @@ class DecisionBar(Vertical, can_focus=True):
             return False
         if action in ("approve", "reject", "approve_all", "reject_all"):
             return self._call is not None and not self._rejecting
+        if action in ("always", "exactly"):
+            return self._may_rule
+        if action == "edit":
+            return self._may_edit
         return True
 
+    @property
+    def _may_rule(self) -> bool:
+        call = self._call
+        return (
+            self._help.rules
+            and call is not None
+            and not self._rejecting
+            and self._help.verdicts.get(call[1].name) != "destructive"
+        )
+
+    @property
+    def _may_edit(self) -> bool:
+        # What a sub-agent asks for is handed on by the agent above it, which knows no edits.
+        call = self._call
+        return self._help.takes_edits and call is not None and not call[0].subagent and not self._rejecting
+
     def action_approve(self) -> None:
-        self._decide(Decision(True))
+        if self._be_sure():
+            self._decide(Decision(True))
+
+    def action_always(self) -> None:
+        """Approve it, and the same tool from now on in this session."""
+        if self._call is not None and self._be_sure():
+            self._rules.append(Rule.always(self._call[1]))
+            self._decide(Decision(True))
+
+    def action_exactly(self) -> None:
+        """Approve it, and the same call with the same arguments from now on in this session."""
+        if self._call is not None and self._be_sure():
+            self._rules.append(Rule.exactly(self._call[1]))
+            self._decide(Decision(True))
+
+    def action_edit(self) -> None:
+        """Change the arguments, then approve them."""
+        from kagent_tui.screens.arguments import ArgumentsScreen
+
+        if self._call is None:
+            return
+        call = self._call[1]
+
+        def edited(arguments: Mapping[str, object] | None) -> None:
+            if arguments is not None and self._call is not None and self._call[1] is call:
+                self._decide(Decision(True, arguments=dict(arguments)))
+            elif self.is_attached:
+                self.focus_input()
+
+        app = cast("Any", self.app)  # pyright: ignore[reportUnknownMemberType] - its result type does not matter
+        app.push_screen(ArgumentsScreen(call.name, call.arguments), edited)
 
     def action_reject(self) -> None:
         self._rejecting = True
         self._show()
 
     def action_approve_all(self) -> None:
-        self._decide_all(Decision(True))
+        if self._be_sure():
+            self._decide_all(Decision(True))
 
     def action_reject_all(self) -> None:
         self._decide_all(Decision(False))
@@ -136,6 +228,37 @@ class DecisionBar(Vertical, can_focus=True):
     def _typing(self) -> bool:
         return self._rejecting or (self._call is None and bool(self._questions))
 
+    def _be_sure(self) -> bool:
+        """Ask once more where the question is old; True when it was asked."""
+        if not self._help.old or self._sure:
+            return True
+        self._sure = True
+        self._show()
+        return False
+
+    def _look_ahead(self, call: PendingCall) -> None:
+        """Find out what a call would change, beside everything else."""
+        effect = self._help.effect
+        if effect is None:
+            return
+        pause = self._pause
+
+        async def look() -> None:
+            try:
+                lines = await effect(call)
+            except Exception:
+                # Help that fails must not stand in the way of the decision.
+                logger.exception("dry run of %s", call.name)
+                return
+            if lines and self._pause is pause and self.is_attached:
+                self._effects[call.call_id] = lines
+                if self._call is not None and self._call[1] is call:
+                    self._show(keep=True)
+
+        task = asyncio.create_task(look())
+        self._looking.add(task)
+        task.add_done_callback(self._looking.discard)
+
     def _decide(self, decision: Decision) -> None:
         if self._call is not None:
             self._decisions[self._call[1].call_id] = decision
@@ -163,13 +286,14 @@ class DecisionBar(Vertical, can_focus=True):
     def _next(self) -> None:
         if self._call is None and not self._questions:
             answer = Answer(dict(self._decisions), dict(self._answers))
-            self.post_message(self.Decided(self, answer))
+            self.post_message(self.Decided(self, answer, tuple(self._rules)))
         else:
             self._show()
 
-    def _show(self) -> None:
+    def _show(self, *, keep: bool = False) -> None:
         entry = self.query_one(Input)
-        entry.value = ""
+        if not keep:
+            entry.value = ""
         entry.set_class(self._typing, "-open")
         entry.placeholder = "why not? (may stay empty; ⏎ rejects)" if self._rejecting else "your answer; ⏎ sends it"
         lines = self._approval_lines() if self._call is not None else self._question_lines()
@@ -186,15 +310,32 @@ class DecisionBar(Vertical, can_focus=True):
         number = f" {len(self._decisions) + 1} of {len(self._calls)}" if len(self._calls) > 1 else ""
         asker = (Span("sub-agent ", Tone.DIM), span(request.subagent, Tone.HEAD), Span(" ")) if request.subagent else ()
         lines = [line(*asker, Span(f"wants to call{number}: ", Tone.WARN), span(call.name, Tone.HEAD))]
+        if said := _VERDICTS.get(self._help.verdicts.get(call.name, "unknown")):
+            lines.append(line(said))
         text = arguments_text(call.arguments)
         if has_hidden(text):
             lines.append(line(Span("the arguments contain hidden characters", Tone.BAD)))
         lines += [Line((Span("  "), *each.spans), each.indent + 2) for each in yaml_lines(clean(text))]
         if request.hint:
             lines.append(line(span(request.hint, Tone.DIM)))
-        keys = "y approve   n reject" + ("   A approve all   R reject all" if len(self._calls) > 1 else "")
-        lines += [BLANK, line(Span("⏎ rejects, esc goes back" if self._rejecting else keys, Tone.KEY))]
+        if effects := self._effects.get(call.call_id):
+            lines += [BLANK, *effects]
+        if self._help.old:
+            again = "; press it again to approve all the same" if self._sure else ""
+            what = f"asked {self._help.old} ago: what it was about may have changed{again}"
+            lines += [BLANK, line(Span(what, Tone.BAD if self._sure else Tone.WARN))]
+        lines += [BLANK, line(Span("⏎ rejects, esc goes back" if self._rejecting else self._keys(), Tone.KEY))]
         return lines
+
+    def _keys(self) -> str:
+        keys = ["y approve", "n reject"]
+        if self._may_edit:
+            keys.append("e edit arguments")
+        if self._may_rule:
+            keys += ["a always this tool", "= always with these arguments"]
+        if len(self._calls) > 1:
+            keys += ["A approve all", "R reject all"]
+        return "   ".join(keys)
 
     def _question_lines(self) -> list[Line]:
         if not self._questions:

@@ -23,7 +23,7 @@ from textual.timer import Timer
 from kagent_tui.chat.blocks import entry_lines, foldable
 from kagent_tui.chat.growing import GrowingMarkdown
 from kagent_tui.chat.lines import ScreenLine
-from kagent_tui.chat.transcript import AnswerEntry, Entry, ToolEntry, Transcript
+from kagent_tui.chat.transcript import AnswerEntry, Entry, ToolEntry, Transcript, UserEntry
 from kagent_tui.render.text import Tone
 from kagent_tui.widgets.bindings import bindings
 from kagent_tui.widgets.painting import PAINT_CLASSES, Painter
@@ -68,6 +68,19 @@ class TranscriptView(ScrollView, can_focus=True):
             super().__init__()
             self.view = view
             self.entry = entry
+
+        @property
+        def control(self) -> TranscriptView:
+            return self.view
+
+    class Asked(Message):
+        """Something is to be done about an entry: edit_again, fork, resource, copy_card, good or bad."""
+
+        def __init__(self, view: TranscriptView, what: str, index: int) -> None:
+            super().__init__()
+            self.view = view
+            self.what = what
+            self.index = index
 
         @property
         def control(self) -> TranscriptView:
@@ -162,7 +175,8 @@ class TranscriptView(ScrollView, can_focus=True):
         """Unfold the card under the cursor, or fold it."""
         if self._current < 0 and not self._step(1) and not self._step(-1):
             return
-        self.toggle(self._current)
+        if foldable(self._transcript.entries[self._current]):
+            self.toggle(self._current)
 
     def toggle(self, index: int) -> None:
         """Unfold an entry, or fold it."""
@@ -187,8 +201,33 @@ class TranscriptView(ScrollView, can_focus=True):
     def action_leave(self) -> None:
         self.post_message(self.Left())
 
+    def action_edit_again(self) -> None:
+        self._ask("edit_again")
+
+    def action_fork(self) -> None:
+        self._ask("fork")
+
+    def action_resource(self) -> None:
+        self._ask("resource")
+
+    def action_copy_card(self) -> None:
+        self._ask("copy_card")
+
+    def action_good(self) -> None:
+        self._ask("good")
+
+    def action_bad(self) -> None:
+        self._ask("bad")
+
+    def _ask(self, what: str) -> None:
+        self.post_message(self.Asked(self, what, self._current))
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return isinstance(self.current, ToolEntry) if action == "open" else True
+        if action in ("open", "resource", "copy_card"):
+            return isinstance(self.current, ToolEntry)
+        if action in ("edit_again", "fork"):
+            return isinstance(self.current, UserEntry) and not self.current.decision
+        return True
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -215,9 +254,9 @@ class TranscriptView(ScrollView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         index = self._entry_at(int(self.scroll_y) + event.y)
         entries = self._transcript.entries
-        if 0 <= index < len(entries) and foldable(entries[index]):
+        if 0 <= index < len(entries) and (foldable(entries[index]) or isinstance(entries[index], UserEntry)):
             self._select(index)
-            if int(self.scroll_y) + event.y == self._starts[index]:
+            if foldable(entries[index]) and int(self.scroll_y) + event.y == self._starts[index]:
                 self.toggle(index)
 
     def notify_style_update(self) -> None:
@@ -381,10 +420,13 @@ class TranscriptView(ScrollView, can_focus=True):
         shown = [
             index
             for index, entry in enumerate(self._transcript.entries[: len(self._blocks)])
-            if foldable(entry) and top <= self._starts[index] < bottom
+            if (foldable(entry) or isinstance(entry, UserEntry)) and top <= self._starts[index] < bottom
         ]
         if self._current in shown:
             shown = [index for index in shown if (index - self._current) * step > 0]
+        else:
+            # Cards are what one unfolds; the person's own turns are on the way from one to the next.
+            shown = [index for index in shown if foldable(self._transcript.entries[index])] or shown
         if not shown:
             return False
         self._select(shown[0] if step > 0 else shown[-1])

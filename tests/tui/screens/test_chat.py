@@ -17,14 +17,22 @@ from textual.types import CSSPathType
 
 from kagent_api.errors import ObjectRef
 from kagent_tui.app import KagentApp
+from kagent_tui.chat.cache import SessionKey, TranscriptCache
 from kagent_tui.chat.conversation import Conversation
+from kagent_tui.chat.desk import Desk, Snippet
+from kagent_tui.chat.events import Done, PendingCall, TextDelta, TurnState, UserMessage
+from kagent_tui.chat.rules import Verdicts
+from kagent_tui.chat.storing import Timed
 from kagent_tui.chat.subject import ChatSubject
 from kagent_tui.chat.target import ChatTarget
 from kagent_tui.chat.transcript import NoticeEntry, ToolEntry, ToolState, UserEntry
 from kagent_tui.cluster.contexts import Options
 from kagent_tui.cluster.workspace import Workspace
+from kagent_tui.render.text import Line, Tone, line, span
+from kagent_tui.screens.arguments import ArgumentsScreen
 from kagent_tui.screens.base import Host
 from kagent_tui.screens.chat import ChatScreen
+from kagent_tui.screens.pick import PickScreen
 from kagent_tui.screens.reader import ReaderScreen
 from kagent_tui.widgets.bindings import bindings
 from kagent_tui.widgets.chat_pane import ChatPane
@@ -33,6 +41,7 @@ Until = Callable[[Pilot[int], Callable[[], bool]], Awaitable[None]]
 TextOf = Callable[[App[int]], str]
 TIME = ObjectRef("Agent", "kagent", "time")
 OPS = ObjectRef("Agent", "kagent", "ops")
+ACTIVITY = "https://kagent-tui.dev/a2a/activity/v1"
 HITL = "https://kagent.dev/extensions/hitl/v1"
 HOSTILE = "\x1b]52;c;U1RPTEVO\x07\x1b[2J\x9b31m\x00\u202e\u200b\x7f[red]markup[/red]"
 
@@ -45,10 +54,13 @@ class Agent:
         self.sent: list[dict[str, Any]] = []
         self.cancelled = 0
         self.refusal: httpx.Response | None = None
+        self.takes_edits = False
+        self.when = ""
         self._calls = 0
 
     def task(self, state: str = "WORKING", message: dict[str, Any] | None = None) -> None:
-        status = {"state": f"TASK_STATE_{state}", **({"message": message} if message else {})}
+        more = {"message": message} if message else {}
+        status = {"state": f"TASK_STATE_{state}", **more, **({"timestamp": self.when} if self.when else {})}
         self.events.put_nowait({"statusUpdate": {"taskId": "t1", "contextId": "s1", "status": status}})
 
     def text(self, text: str, *, append: bool = True) -> None:
@@ -87,14 +99,17 @@ class Agent:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("agent-card.json"):
-            return httpx.Response(200, json={"supportedInterfaces": [{"url": "u", "protocolVersion": "1.0"}]})
+            listed = [{"uri": ACTIVITY}] if self.takes_edits else []
+            interfaces = [{"url": "u", "protocolVersion": "1.0"}]
+            card = {"supportedInterfaces": interfaces, "capabilities": {"extensions": listed}}
+            return httpx.Response(200, json=card)
         body = json.loads(request.content)
         if body["method"] == "CancelTask":
             self.cancelled += 1
             self.task("CANCELED")
             self.events.put_nowait(None)
             return httpx.Response(200, json={"result": {"id": "t1", "status": {"state": "TASK_STATE_CANCELED"}}})
-        if body["method"] == "GetTask":
+        if body["method"] in ("GetTask", "ListTasks", "SubscribeToTask"):
             return httpx.Response(200, json={"error": {"code": -32601, "message": "no such method"}})
         if self.refusal is not None:
             return self.refusal
@@ -117,7 +132,7 @@ class ChatApp(Host):
     CSS_PATH: ClassVar[CSSPathType | None] = KagentApp.CSS_PATH
     BINDINGS = bindings("app")
 
-    def __init__(self, agent: Agent, *refs: ObjectRef, trouble: str = "") -> None:
+    def __init__(self, agent: Agent, *refs: ObjectRef, trouble: str = "", desk: Desk | None = None) -> None:
         super().__init__()
         http = httpx.AsyncClient(transport=httpx.MockTransport(agent))
 
@@ -129,7 +144,9 @@ class ChatApp(Host):
             return ChatSubject(ref, "gpt-5-mini", "scripted offline model", trouble, "look at its events")
 
         workspace = Workspace(Options(namespaces=("kagent",)))
-        self.chat = ChatScreen(workspace, open_conversation, describe, agents=lambda: [TIME, OPS], refs=refs or (TIME,))
+        self.chat = ChatScreen(
+            workspace, open_conversation, describe, agents=lambda: [TIME, OPS], refs=refs or (TIME,), desk=desk
+        )
 
     def on_mount(self) -> None:
         self.push_screen(self.chat)
@@ -438,3 +455,241 @@ async def test_a_fault_of_our_own_ends_the_turn_and_not_the_program(
         agent.task()
         await until(pilot, lambda: "this turn broke in kagent-tui itself" in text_of(app))
         assert app.pane.activity == "ready"
+
+
+class Quick(Agent):
+    """Answers each message at once, in a stream of its own."""
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.events = asyncio.Queue()
+        self.text("an answer", append=False)
+        self.done()
+        return super().__call__(request)
+
+
+async def test_one_prompt_goes_to_all_panes_and_their_answers_are_compared(until: Until, text_of: TextOf) -> None:
+    agent = Quick()
+    app = ChatApp(agent, TIME, OPS)
+    async with app.run_test(size=(160, 30)) as pilot:
+        await until(pilot, lambda: app.focused is app.pane.prompt)
+        await pilot.press("f4")
+        await until(pilot, lambda: text_of(app).count("⇉ all panes") == 2)
+        await say(pilot, "same")
+        await until(pilot, lambda: len(agent.sent) == 2)
+        await until(pilot, lambda: all(not pane.busy for pane in app.chat.panes))
+        assert [message["parts"][0]["text"] for message in agent.sent] == ["same", "same"]
+        await until(pilot, lambda: all(pane.figures is not None for pane in app.chat.panes))
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(app.screen, ReaderScreen))
+        await until(pilot, lambda: "FIRST TOKEN" in text_of(app) and "kagent/ops: same" in text_of(app))
+
+
+async def test_panes_are_zoomed_and_resized(agent: Agent, until: Until) -> None:
+    app = ChatApp(agent, TIME, OPS)
+    async with app.run_test(size=(160, 30)) as pilot:
+        await until(pilot, lambda: app.focused is app.pane.prompt)
+        first, second = app.chat.panes
+        before = first.size.width
+        await pilot.press("f7", "f7")
+        await until(pilot, lambda: first.size.width > before > second.size.width)
+        await pilot.press("f3")
+        await until(pilot, lambda: first.size.width == 160 and not second.display)
+        await pilot.press("ctrl+w")
+        await until(pilot, lambda: second.display and not first.display)
+        await pilot.press("f3")
+        await until(pilot, lambda: first.display and second.display)
+
+
+async def test_a_turn_is_written_anew_in_a_fork_that_knows_what_came_before(
+    agent: Agent, until: Until, text_of: TextOf
+) -> None:
+    app = ChatApp(agent)
+    async with app.run_test(size=(160, 30)) as pilot:
+        await until(pilot, lambda: app.focused is app.pane.prompt)
+        for words in ("first", "second"):
+            await say(pilot, words)
+            agent.text(f"answer to {words}", append=False)
+            agent.done()
+            await until(pilot, lambda words=words: f"answer to {words}" in text_of(app) and "● ready" in text_of(app))
+        await pilot.press("tab", "k", "e")
+        await until(pilot, lambda: len(app.chat.panes) == 2)
+        fork = app.chat.panes[1]
+        await until(pilot, lambda: fork.prompt.text == "second" and app.focused is fork.prompt)
+        await pilot.press("enter")
+        await until(pilot, lambda: len(agent.sent) == 3)
+        agent.done()
+        sent = agent.sent[2]
+        assert sent["contextId"] not in ("", agent.sent[0]["contextId"])
+        assert sent["parts"][0] == {"text": "second"}
+        assert sent["parts"][1]["text"].startswith("[attached: earlier conversation]")
+        assert "User: first" in sent["parts"][1]["text"]
+        assert "second" not in sent["parts"][1]["text"]
+
+
+async def test_edited_arguments_are_offered_only_where_the_card_lists_them(
+    agent: Agent, until: Until, text_of: TextOf
+) -> None:
+    agent.takes_edits = True
+    app = ChatApp(agent)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: app.focused is app.pane.prompt)
+        await say(pilot, "go")
+        agent.ask(("c1", "delete_pod"))
+        await until(pilot, lambda: "e edit arguments" in text_of(app))
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, ArgumentsScreen) and "pod: web-0" in text_of(app))
+        await pilot.press("end", "backspace", "1", "ctrl+s")
+        await until(pilot, lambda: len(agent.sent) == 2)
+        assert agent.sent[1]["metadata"][ACTIVITY] == {"arguments": {"adk-c1": {"pod": "web-1"}}}
+        agent.done()
+
+
+async def test_a_rule_answers_the_same_call_but_never_a_destructive_one(until: Until, text_of: TextOf) -> None:
+    agent = Agent()
+    verdicts: dict[str, Verdicts] = {"now": {"danger": "destructive"}}
+
+    async def effect(call: PendingCall, namespace: str) -> list[Line]:
+        return [line(span(f"changes {namespace}/{call.name}"))]
+
+    app = ChatApp(agent, desk=Desk(verdicts=lambda ref: verdicts["now"], effect=effect))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: app.focused is app.pane.prompt)
+        await say(pilot, "go")
+        agent.ask(("c1", "scale"))
+        await until(pilot, lambda: "a always this tool" in text_of(app) and "changes kagent/scale" in text_of(app))
+        await pilot.press("a")
+        await until(pilot, lambda: len(agent.sent) == 2)
+        agent.ask(("c2", "scale"))
+        await until(pilot, lambda: len(agent.sent) == 3)
+        assert "approved by your rule: always scale" in text_of(app)
+        agent.ask(("c3", "danger"))
+        await until(pilot, lambda: app.pane.decision.is_open and "marks it destructive" in text_of(app))
+        assert "a always this tool" not in text_of(app)
+        await pilot.press("a")
+        await pilot.pause()
+        assert app.pane.decision.is_open
+        await pilot.press("n", "enter")
+        await until(pilot, lambda: len(agent.sent) == 4)
+        # What was harmless when the rule was made may be marked since.
+        verdicts["now"] = {"scale": "destructive"}
+        agent.ask(("c4", "scale"))
+        await until(pilot, lambda: app.pane.decision.is_open)
+        assert len(agent.sent) == 4
+
+
+async def test_what_was_asked_long_ago_is_approved_only_twice(agent: Agent, until: Until, text_of: TextOf) -> None:
+    app = ChatApp(agent)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: app.focused is app.pane.prompt)
+        await say(pilot, "go")
+        agent.when = "2020-01-01T00:00:00Z"
+        agent.ask(("c1", "scale"))
+        await until(pilot, lambda: "what it was about may have changed" in text_of(app))
+        await pilot.press("y")
+        await until(pilot, lambda: "press it again" in text_of(app))
+        assert len(agent.sent) == 1
+        await pilot.press("y")
+        await until(pilot, lambda: len(agent.sent) == 2)
+        agent.done()
+
+
+async def test_mentions_attach_live_yaml_without_secrets_and_files(
+    agent: Agent, until: Until, text_of: TextOf, tmp_path: Path
+) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key", "namespace": "kagent"},
+              "data": {"apikey": "aHVudGVyMg=="}}  # fmt: skip
+
+    async def read(ref: ObjectRef) -> dict[str, Any] | None:
+        return secret if ref.name == "key" else None
+
+    notes = tmp_path / "notes.txt"
+    notes.write_text("三 lines\nof\nnotes\n", encoding="utf-8")
+
+    async def snippets() -> list[Snippet]:
+        return [Snippet("kagent/lib", "why", "Explain why.")]
+
+    app = ChatApp(agent, desk=Desk(read=read, resources=lambda: [TIME], snippets=snippets))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: app.focused is app.pane.prompt)
+        await pilot.press("@")
+        await until(pilot, lambda: isinstance(app.screen, PickScreen) and "kagent/time" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.pane.prompt.text == "@agent/kagent/time ")
+        await pilot.press("f9")
+        await until(pilot, lambda: isinstance(app.screen, PickScreen) and "kagent/lib why" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.pane.prompt.text.endswith("Explain why."))
+        app.pane.prompt.put(f" @secret/kagent/key @{notes} me@example.org")
+        await pilot.press("enter")
+        await until(pilot, lambda: len(agent.sent) == 1)
+        agent.done()
+        parts = [part["text"] for part in agent.sent[0]["parts"]]
+        assert [part.split("\n")[0] for part in parts[1:]] == ["[attached: Secret kagent/key]", "[attached: notes.txt]"]
+        assert "hunter2" not in "".join(parts)
+        assert "aHVudGVyMg" not in "".join(parts)
+        assert "三 lines" in parts[2]
+        await until(pilot, lambda: "Agent/kagent/time is not attached" in text_of(app).replace(" kagent", "/kagent"))
+
+
+async def test_a_kept_session_opens_at_once_and_outlives_the_server(
+    agent: Agent, until: Until, text_of: TextOf, tmp_path: Path
+) -> None:
+    cache = TranscriptCache(tmp_path / "chats.sqlite3")
+    key = SessionKey("here", "admin@kagent.dev", "kagent/time", "old-one")
+    events = [UserMessage("what time"), TextDelta("b", "It was noon."), Done(TurnState.COMPLETED)]
+    await cache.append(key, [Timed(0.0, event) for event in events], title="what time")
+    await cache.add_prompt("an older prompt")
+    app = ChatApp(agent, desk=Desk(cache, "here"))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: app.focused is app.pane.prompt)
+        await app.chat.talk_to(TIME, beside=True, session_id="old-one")
+        await until(pilot, lambda: "It was noon." in text_of(app))
+        await until(pilot, lambda: "this is the copy that is kept here" in text_of(app).replace("\n", " "))
+        await until(pilot, lambda: app.chat.history.texts == ["an older prompt"])
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: isinstance(app.screen, PickScreen) and "an older prompt" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.pane.prompt.text == "an older prompt")
+        await pilot.press("enter")
+        await until(pilot, lambda: len(agent.sent) == 1)
+        agent.text("A needle in it.", append=False)
+        agent.done()
+        await until(pilot, lambda: not app.pane.busy and "A needle" in text_of(app))
+        app.pane.prompt.put("not sent yet")
+        app.chat.keep()
+    # The agent has given the session its own id.
+    found = [each.event for each in await cache.events(key._replace(id="s1"))]
+    assert UserMessage("an older prompt") in found
+    assert await cache.find("here", "admin@kagent.dev", "NEEDLE it") == {"s1"}
+    panes = await cache.panes("here")
+    assert [(pane.agent, pane.draft) for pane in panes] == [("kagent/time", ""), ("kagent/time", "not sent yet")]
+    cache.close()
+
+
+async def test_code_and_links_are_taken_from_an_answer(
+    agent: Agent, until: Until, text_of: TextOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = ChatApp(agent)
+    copied: list[str] = []
+
+    def put(text: str, what: str = "") -> tuple[str, Tone]:
+        copied.append(text)
+        return "sent", Tone.PLAIN
+
+    monkeypatch.setattr(app, "put_on_clipboard", put)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: app.focused is app.pane.prompt)
+        await say(pilot, "go")
+        agent.text("Run:\n\n```sh\nkubectl get pods\n```\n\nsee [kagent.dev](https://evil.example/x)", append=False)
+        agent.done()
+        await until(pilot, lambda: "● ready" in text_of(app) and "kubectl" in text_of(app))
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: isinstance(app.screen, PickScreen) and "sh: kubectl get pods" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: copied == ["kubectl get pods\n"])
+        await pilot.press("ctrl+l")
+        await until(pilot, lambda: isinstance(app.screen, PickScreen) and "evil.example" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "A link that an agent wrote leads to" in text_of(app))
+        await pilot.press("y")
+        await until(pilot, lambda: copied[-1] == "https://evil.example/x")
