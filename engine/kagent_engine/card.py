@@ -16,7 +16,7 @@ from kagent_api.names import ACTIVITY_EXTENSION, HITL_EXTENSION, VERSION
 from kagent_engine.errors import ConfigError
 from kagent_engine.shapes import JsonObject, as_objects, as_text, is_object
 
-__all__ = ["build_card", "read_card"]
+__all__ = ["build_card", "extended_card", "read_card"]
 
 _ACTIVITY_NOTE: Final = (
     "Warnings, progress and durations of tools in metadata; edited arguments in the answer to an approval."
@@ -59,7 +59,8 @@ def build_card(given: JsonObject, *, default_url: str) -> JsonObject:
         "supportedInterfaces": interfaces,
         "capabilities": {
             "streaming": True,
-            "pushNotifications": False,
+            "pushNotifications": True,
+            "extendedAgentCard": True,
             "extensions": [
                 {"uri": HITL_EXTENSION, "description": _HITL_NOTE, "required": False},
                 {"uri": ACTIVITY_EXTENSION, "description": _ACTIVITY_NOTE, "required": False},
@@ -71,10 +72,16 @@ def build_card(given: JsonObject, *, default_url: str) -> JsonObject:
         "url": url,
         "preferredTransport": "JSONRPC",
         "protocolVersion": "0.3",
+        "supportsAuthenticatedExtendedCard": True,
     }
     for key in ("provider", "iconUrl", "documentationUrl"):
         if given.get(key):
             card[key] = given[key]
+    return card
+
+
+def extended_card(card: JsonObject) -> JsonObject:
+    """Return the card for callers that ask for the extended one: the same, since this agent hides nothing in it."""
     return card
 
 

@@ -20,7 +20,7 @@ from kagent_engine.errors import KagentError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, MutableMapping
 
-    from starlette.applications import Starlette
+    from kagent_engine.server.app import App
 
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
@@ -37,10 +37,10 @@ _ALIVE_PATHS: Final = frozenset({"/health", "/healthz"})
 class Front:
     """An ASGI app in front of the real one. ``load`` runs in a thread and returns what builds that one."""
 
-    def __init__(self, card: Path, url: str, load: Callable[[], Callable[[], Starlette]]) -> None:
+    def __init__(self, card: Path, url: str, load: Callable[[], Callable[[], App]]) -> None:
         self._card = orjson.dumps(build_card(read_card(card), default_url=url))
         self._load = load
-        self._app: Starlette | None = None
+        self._app: App | None = None
         self._loaded = asyncio.Event()
         self.on_failure: Callable[[KagentError], None] = _raise
 
@@ -79,7 +79,7 @@ class Front:
         try:
             build = await asyncio.to_thread(self._load)
             app = build()
-            await stack.enter_async_context(app.router.lifespan_context(app))
+            await stack.enter_async_context(app.lifespan())
             self._app = app
         except KagentError as error:
             self.on_failure(error)

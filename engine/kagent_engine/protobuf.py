@@ -1,4 +1,4 @@
-"""JSON in and out of protobuf's Struct and Value, for both doors of a2a-sdk. Whole numbers come out whole."""
+"""JSON in and out of protobuf's Struct and Value, for the door of a2a-sdk. Whole numbers come out whole."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from kagent_engine.front import Front
 from kagent_engine.settings import Settings
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from kagent_engine.server.app import App
 
 __all__ = ["run"]
 
@@ -79,7 +79,7 @@ def run(directory: Path, settings: Settings, *, host: str, port: int) -> int:
     return 0 if server.started else 1
 
 
-def _load(directory: Path, settings: Settings, url: str) -> Callable[[], Starlette]:
+def _load(directory: Path, settings: Settings, url: str) -> Callable[[], App]:
     """Import everything and read the configuration, outside the event loop; return what builds the app inside it."""
     from kagent_engine.compose import compose
     from kagent_engine.config import load
@@ -92,7 +92,11 @@ def _load(directory: Path, settings: Settings, url: str) -> Callable[[], Starlet
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family, backlog=2048)
+        # The protocol is named because asyncio turns Nagle's delay off, 40 ms a turn, for such sockets only.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
     except OSError as error:
         raise ConfigError(
             "--port", f"cannot listen on {host}:{port}: {error.strerror}", remedy="choose another port or host"

@@ -115,7 +115,8 @@ def test_nothing_heavy_is_loaded_to_serve(folder: Path) -> None:
         f"build = serve._load(pathlib.Path({str(folder)!r}), Settings.from_environ(), 'http://x')\n"
         "build()\n"
         "print(*sorted(name for name in ('sqlalchemy', 'fastapi', 'grpc', 'cryptography', 'opentelemetry', 'rich',"
-        " 'litellm', 'mcp', 'kubernetes', 'openai') if name in sys.modules))\n"
+        " 'litellm', 'mcp', 'kubernetes', 'openai', 'a2a', 'google.protobuf', 'starlette', 'httpx')"
+        " if name in sys.modules))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=environment(folder), check=True
@@ -125,7 +126,7 @@ def test_nothing_heavy_is_loaded_to_serve(folder: Path) -> None:
 
 
 def test_what_was_kept_out_can_be_imported_afterwards(folder: Path) -> None:
-    program = "import kagent_engine.server.sdk, sqlalchemy, opentelemetry; print(sqlalchemy.__name__)"
+    program = "import kagent_engine.tools.a2a_sdk, sqlalchemy, opentelemetry; print(sqlalchemy.__name__)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
 
     assert done.stdout.strip() == "sqlalchemy"

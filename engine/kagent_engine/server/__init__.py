@@ -1,1 +1,1 @@
-"""A2A 1.0 and 0.3 from one port: dispatch, wire forms, tasks. The only folder that serves a2a-sdk."""
+"""A2A 1.0 and 0.3 from one port: dispatch, wire forms, tasks. Its own server; the tests hold it against a2a-sdk."""

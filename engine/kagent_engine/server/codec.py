@@ -1,225 +1,192 @@
-"""A2A objects as JSON of either dialect, written directly from the SDK's messages.
+"""A2A objects as JSON. Inside this server they are what 1.0 says; here they are written and read as 0.3.
 
-The SDK's own way takes two conversions for 0.3, turns every number into a float and leaves out ``final`` where a turn
-waits for a person; upstream's clients rely on the last two. Whole numbers come out whole. Never decides what is sent.
+The SDK's way between the dialects takes two conversions through protobuf, turns every number into a float and leaves
+out ``final`` where a turn waits for a person; upstream's clients rely on the last two. Never decides what is sent.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final, Literal
 
-from kagent_engine.protobuf import plain, struct_json
-from kagent_engine.server.sdk import (
-    Artifact,
-    Event,
-    Message,
-    Part,
-    Role,
-    Task,
-    TaskArtifactUpdateEvent,
-    TaskState,
-    TaskStatus,
-    TaskStatusUpdateEvent,
-    to_core_task,
-    types_v03,
-)
-from kagent_engine.shapes import JsonObject
+from kagent_engine.shapes import JsonObject, as_object, as_objects, as_text
 
-__all__ = ["INTERRUPTED", "TERMINAL", "Dialect", "event_json", "result_json", "task_from_03"]
+__all__ = [
+    "CANCELED",
+    "COMPLETED",
+    "FAILED",
+    "INPUT_REQUIRED",
+    "INTERRUPTED",
+    "STATES",
+    "SUBMITTED",
+    "TERMINAL",
+    "WORKING",
+    "Dialect",
+    "event_03",
+    "message_10",
+    "part_10",
+    "task_03",
+    "task_10",
+]
 
 Dialect = Literal["0.3", "1.0"]
 
-TERMINAL: Final = frozenset(
-    {
-        TaskState.TASK_STATE_COMPLETED,
-        TaskState.TASK_STATE_CANCELED,
-        TaskState.TASK_STATE_FAILED,
-        TaskState.TASK_STATE_REJECTED,
-    }
-)
-INTERRUPTED: Final = frozenset({TaskState.TASK_STATE_INPUT_REQUIRED, TaskState.TASK_STATE_AUTH_REQUIRED})
+SUBMITTED: Final = "TASK_STATE_SUBMITTED"
+WORKING: Final = "TASK_STATE_WORKING"
+COMPLETED: Final = "TASK_STATE_COMPLETED"
+FAILED: Final = "TASK_STATE_FAILED"
+CANCELED: Final = "TASK_STATE_CANCELED"
+INPUT_REQUIRED: Final = "TASK_STATE_INPUT_REQUIRED"
+_REJECTED: Final = "TASK_STATE_REJECTED"
+_AUTH_REQUIRED: Final = "TASK_STATE_AUTH_REQUIRED"
+TERMINAL: Final = frozenset({COMPLETED, FAILED, CANCELED, _REJECTED})
+INTERRUPTED: Final = frozenset({INPUT_REQUIRED, _AUTH_REQUIRED})
 
-_STATES_03: Final[Mapping[int, str]] = {
-    TaskState.TASK_STATE_UNSPECIFIED: "unknown",
-    TaskState.TASK_STATE_SUBMITTED: "submitted",
-    TaskState.TASK_STATE_WORKING: "working",
-    TaskState.TASK_STATE_COMPLETED: "completed",
-    TaskState.TASK_STATE_FAILED: "failed",
-    TaskState.TASK_STATE_CANCELED: "canceled",
-    TaskState.TASK_STATE_INPUT_REQUIRED: "input-required",
-    TaskState.TASK_STATE_REJECTED: "rejected",
-    TaskState.TASK_STATE_AUTH_REQUIRED: "auth-required",
+_STATES_03: Final[Mapping[str, str]] = {
+    SUBMITTED: "submitted",
+    WORKING: "working",
+    COMPLETED: "completed",
+    FAILED: "failed",
+    CANCELED: "canceled",
+    INPUT_REQUIRED: "input-required",
+    _REJECTED: "rejected",
+    _AUTH_REQUIRED: "auth-required",
 }
+_STATES_10: Final = {old: new for new, old in _STATES_03.items()}
+# In the order of protobuf's numbers, which 1.0 callers may send instead of names.
+STATES: Final = (
+    "TASK_STATE_UNSPECIFIED", SUBMITTED, WORKING, COMPLETED, FAILED, CANCELED, INPUT_REQUIRED, _REJECTED,
+    _AUTH_REQUIRED,
+)  # fmt: skip
+# Fields that both dialects spell alike and whose values are the same in both.
+_MESSAGE: Final = ("messageId", "contextId", "taskId", "extensions", "referenceTaskIds", "metadata")
+_ARTIFACT: Final = ("artifactId", "name", "description", "extensions", "metadata")
+# The SDK's own mark for data that 0.3, which knows objects only, cannot say otherwise.
+_BARE_DATA: Final = "data_part_compat"
 
 
-def event_json(event: Event, dialect: Dialect) -> JsonObject:
-    """Return the ``result`` of one event of a stream."""
-    if dialect == "0.3":
-        return _event_03(event)
-    if isinstance(event, Task):
-        return {"task": _task_10(event)}
-    if isinstance(event, Message):
-        return {"message": _message(event, "1.0")}
-    if isinstance(event, TaskStatusUpdateEvent):
-        made: JsonObject = {
-            "taskId": event.task_id,
-            "contextId": event.context_id,
-            "status": _status(event.status, "1.0"),
-        }
-        return {"statusUpdate": _with_metadata(made, event)}
-    made = {"taskId": event.task_id, "contextId": event.context_id, "artifact": _artifact(event.artifact, "1.0")}
-    if event.append:
-        made["append"] = True
-    if event.last_chunk:
-        made["lastChunk"] = True
-    return {"artifactUpdate": _with_metadata(made, event)}
-
-
-def result_json(result: Task | Message, dialect: Dialect) -> JsonObject:
-    """Return a task or message as it stands in an answer that is no stream."""
-    if isinstance(result, Task):
-        return _task_03(result) if dialect == "0.3" else _task_10(result)
-    return _message(result, dialect)
-
-
-def task_from_03(stored: JsonObject) -> Task:
-    """Read a stored task back.
-
-    Raises:
-        ValueError: it is no A2A 0.3 task.
-    """
-    return to_core_task(types_v03.Task.model_validate(stored))
-
-
-def _event_03(event: Event) -> JsonObject:
-    if isinstance(event, Task):
-        return _task_03(event)
-    if isinstance(event, Message):
-        return _message(event, "0.3")
-    made: JsonObject = {"taskId": event.task_id, "contextId": event.context_id}
-    if isinstance(event, TaskStatusUpdateEvent):
-        final = event.status.state in TERMINAL or event.status.state in INTERRUPTED
-        made |= {"kind": "status-update", "status": _status(event.status, "0.3"), "final": final}
-        return _with_metadata(made, event)
-    made |= {"kind": "artifact-update", "artifact": _artifact(event.artifact, "0.3")}
-    if event.append:
-        made["append"] = True
-    if event.last_chunk:
-        made["lastChunk"] = True
-    return _with_metadata(made, event)
-
-
-def _task_03(task: Task) -> JsonObject:
-    made: JsonObject = {
-        "kind": "task",
-        "id": task.id,
-        "contextId": task.context_id,
-        "status": _status(task.status, "0.3"),
-    }
-    if task.artifacts:
-        made["artifacts"] = [_artifact(artifact, "0.3") for artifact in task.artifacts]
-    if task.history:
-        made["history"] = [_message(message, "0.3") for message in task.history]
-    return _with_metadata(made, task)
-
-
-def _task_10(task: Task) -> JsonObject:
-    made: JsonObject = {"id": task.id, "contextId": task.context_id, "status": _status(task.status, "1.0")}
-    if task.artifacts:
-        made["artifacts"] = [_artifact(artifact, "1.0") for artifact in task.artifacts]
-    if task.history:
-        made["history"] = [_message(message, "1.0") for message in task.history]
-    return _with_metadata(made, task)
-
-
-def _status(status: TaskStatus, dialect: Dialect) -> JsonObject:
-    state = _STATES_03[status.state] if dialect == "0.3" else TaskState.Name(status.state)
-    made: JsonObject = {"state": state}
-    if status.HasField("message"):
-        made["message"] = _message(status.message, dialect)
-    if status.HasField("timestamp"):
-        made["timestamp"] = status.timestamp.ToJsonString()
-    return made
-
-
-def _message(message: Message, dialect: Dialect) -> JsonObject:
-    made: JsonObject = {"messageId": message.message_id}
-    if dialect == "0.3":
-        made |= {"kind": "message", "role": "user" if message.role == Role.ROLE_USER else "agent"}
+def event_03(event: JsonObject) -> JsonObject:
+    """Return one event of a 1.0 stream as the ``result`` of a 0.3 stream."""
+    if update := event.get("statusUpdate"):
+        state = update["status"]["state"]
+        made: JsonObject = {"kind": "status-update", "taskId": update["taskId"], "contextId": update["contextId"]}
+        made |= {"status": _status_03(update["status"]), "final": state in TERMINAL or state in INTERRUPTED}
+    elif update := event.get("artifactUpdate"):
+        made = {"kind": "artifact-update", "taskId": update["taskId"], "contextId": update["contextId"]}
+        made["artifact"] = _artifact_03(update["artifact"])
+        for key in ("append", "lastChunk"):
+            if key in update:
+                made[key] = update[key]
     else:
-        made["role"] = Role.Name(message.role)
-    if message.context_id:
-        made["contextId"] = message.context_id
-    if message.task_id:
-        made["taskId"] = message.task_id
-    made["parts"] = _parts(message.parts, dialect)
-    if message.extensions:
-        made["extensions"] = list(message.extensions)
-    if message.reference_task_ids:
-        made["referenceTaskIds"] = list(message.reference_task_ids)
-    return _with_metadata(made, message)
-
-
-def _artifact(artifact: Artifact, dialect: Dialect) -> JsonObject:
-    made: JsonObject = {"artifactId": artifact.artifact_id, "parts": _parts(artifact.parts, dialect)}
-    if artifact.name:
-        made["name"] = artifact.name
-    if artifact.description:
-        made["description"] = artifact.description
-    if artifact.extensions:
-        made["extensions"] = list(artifact.extensions)
-    return _with_metadata(made, artifact)
-
-
-def _parts(parts: Sequence[Part], dialect: Dialect) -> list[JsonObject]:
-    write = _part_03 if dialect == "0.3" else _part_10
-    return [_with_metadata(write(part), part) for part in parts]
-
-
-def _part_10(part: Part) -> JsonObject:
-    made: JsonObject
-    match part.WhichOneof("content"):
-        case "text":
-            made = {"text": part.text}
-        case "data":
-            made = {"data": plain(part.data)}
-        case "raw":
-            made = {"raw": base64.b64encode(part.raw).decode("ascii")}
-        case _:
-            made = {"url": part.url}
-    if part.filename:
-        made["filename"] = part.filename
-    if part.media_type:
-        made["mediaType"] = part.media_type
+        return task_03(event["task"])
+    if "metadata" in update:
+        made["metadata"] = update["metadata"]
     return made
 
 
-def _part_03(part: Part) -> JsonObject:
-    match part.WhichOneof("content"):
-        case "text":
-            return {"kind": "text", "text": part.text}
-        case "data":
-            data = plain(part.data)
-            if isinstance(data, dict):
-                return {"kind": "data", "data": data}
-            # The SDK's own mark for data that 0.3, which knows objects only, cannot say otherwise.
-            return {"kind": "data", "data": {"value": data}, "metadata": {"data_part_compat": True}}
-        case "raw":
-            file: JsonObject = {"bytes": base64.b64encode(part.raw).decode("ascii")}
-        case _:
-            file = {"uri": part.url}
-    if part.media_type:
-        file["mimeType"] = part.media_type
-    if part.filename:
-        file["name"] = part.filename
-    return {"kind": "file", "file": file}
+def task_03(task: JsonObject) -> JsonObject:
+    """Return a task as 0.3 says it."""
+    made: JsonObject = {"kind": "task", "id": task["id"], "contextId": task["contextId"]}
+    made["status"] = _status_03(task["status"])
+    if artifacts := task.get("artifacts"):
+        made["artifacts"] = [_artifact_03(artifact) for artifact in artifacts]
+    if history := task.get("history"):
+        made["history"] = [_message_03(message) for message in history]
+    if "metadata" in task:
+        made["metadata"] = task["metadata"]
+    return made
 
 
-def _with_metadata(
-    made: JsonObject, source: Task | Message | Part | Artifact | TaskStatusUpdateEvent | TaskArtifactUpdateEvent
-) -> JsonObject:
-    if source.HasField("metadata"):
-        made["metadata"] = struct_json(source.metadata) | made.get("metadata", {})
+def task_10(stored: JsonObject) -> JsonObject:
+    """Read a 0.3 task, such as an archive holds; what is no task comes out with an unspecified state."""
+    status = as_object(stored.get("status"))
+    made_status: JsonObject = {"state": _STATES_10.get(as_text(status.get("state")), STATES[0])}
+    if message := as_object(status.get("message")):
+        made_status["message"] = message_10(message)
+    if timestamp := as_text(status.get("timestamp")):
+        made_status["timestamp"] = timestamp
+    made: JsonObject = {"id": as_text(stored.get("id")), "contextId": as_text(stored.get("contextId"))}
+    made["status"] = made_status
+    made["artifacts"] = [_artifact_10(artifact) for artifact in as_objects(stored.get("artifacts"))]
+    made["history"] = [message_10(message) for message in as_objects(stored.get("history"))]
+    if metadata := as_object(stored.get("metadata")):
+        made["metadata"] = metadata
+    return made
+
+
+def message_10(message: JsonObject) -> JsonObject:
+    """Read a 0.3 message."""
+    made = {key: message[key] for key in _MESSAGE if message.get(key)}
+    made["role"] = "ROLE_USER" if message.get("role") == "user" else "ROLE_AGENT"
+    made["parts"] = [part_10(part) for part in as_objects(message.get("parts"))]
+    return made
+
+
+def part_10(part: JsonObject) -> JsonObject:
+    """Read a 0.3 part."""
+    made: JsonObject
+    metadata = as_object(part.get("metadata"))
+    if "text" in part:
+        made = {"text": part["text"]}
+    elif "data" in part:
+        bare = metadata.get(_BARE_DATA) is True
+        made = {"data": as_object(part["data"]).get("value") if bare else part["data"]}
+        metadata = {key: item for key, item in metadata.items() if key != _BARE_DATA}
+    else:
+        file = as_object(part.get("file"))
+        made = {"raw": file["bytes"]} if "bytes" in file else {"url": file.get("uri", "")}
+        for ours, theirs in (("mediaType", "mimeType"), ("filename", "name")):
+            if file.get(theirs):
+                made[ours] = file[theirs]
+    return made | ({"metadata": metadata} if metadata else {})
+
+
+def _status_03(status: JsonObject) -> JsonObject:
+    made: JsonObject = {"state": _STATES_03.get(status["state"], "unknown")}
+    if "message" in status:
+        made["message"] = _message_03(status["message"])
+    if "timestamp" in status:
+        made["timestamp"] = status["timestamp"]
+    return made
+
+
+def _message_03(message: JsonObject) -> JsonObject:
+    made: JsonObject = {"kind": "message", "role": "user" if message.get("role") == "ROLE_USER" else "agent"}
+    for key in _MESSAGE:
+        if key in message:
+            made[key] = message[key]
+    made["parts"] = [_part_03(part) for part in message["parts"]]
+    return made
+
+
+def _artifact_03(artifact: JsonObject) -> JsonObject:
+    made = {key: artifact[key] for key in _ARTIFACT if key in artifact}
+    made["parts"] = [_part_03(part) for part in artifact["parts"]]
+    return made
+
+
+def _artifact_10(artifact: JsonObject) -> JsonObject:
+    made = {key: artifact[key] for key in _ARTIFACT if artifact.get(key)}
+    made["parts"] = [part_10(part) for part in as_objects(artifact.get("parts"))]
+    return made
+
+
+def _part_03(part: JsonObject) -> JsonObject:
+    made: JsonObject
+    if "text" in part:
+        made = {"kind": "text", "text": part["text"]}
+    elif "data" in part:
+        data = part["data"]
+        made = {"kind": "data", "data": data if isinstance(data, dict) else {"value": data}}
+        if not isinstance(data, dict):
+            return made | {"metadata": as_object(part.get("metadata")) | {_BARE_DATA: True}}
+    else:
+        file: JsonObject = {"bytes": part["raw"]} if "raw" in part else {"uri": part.get("url", "")}
+        if "mediaType" in part:
+            file["mimeType"] = part["mediaType"]
+        if "filename" in part:
+            file["name"] = part["filename"]
+        made = {"kind": "file", "file": file}
+    if "metadata" in part:
+        made["metadata"] = part["metadata"]
     return made

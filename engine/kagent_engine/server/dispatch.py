@@ -1,177 +1,243 @@
-"""JSON-RPC of both dialects on one route: the SDK reads, checks and routes; answers are written by codec.py.
+"""JSON-RPC of both dialects on one address: the method says the dialect, and every answer is in the caller's.
 
-Never interprets a request: methods, versions and error codes are the SDK's.
+1.0 methods need the header ``A2A-Version: 1.0`` (or the query parameter of that name), as its specification demands; a
+request without one is of 0.3. Held against the SDK's own server and clients by the tests.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, Final, cast
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
 
 import orjson
-from pydantic import ValidationError
-from starlette.requests import Request
-from starlette.responses import Response
 
-from kagent_engine.server.codec import Dialect, event_json, result_json
-from kagent_engine.server.sdk import (
-    A2AError,
-    DefaultRequestHandlerV2,
-    DefaultServerCallContextBuilder,
-    Event,
-    JSONRPC03Adapter,
-    JsonRpcDispatcher,
-    JSONRPCInternalError,
-    RequestHandler,
-    SendMessageRequest,
-    ServerCallContext,
-    build_error_response,
-    conversions_03,
-    create_event_source_response,
-    to_03_error,
-    validate_version,
-)
-from kagent_engine.shapes import JsonObject
+from kagent_engine.server import faults
+from kagent_engine.server.codec import INTERRUPTED, TERMINAL, Dialect, task_03
+from kagent_engine.server.events import Event, Subscriber, shortened
+from kagent_engine.server.executor import Executor
+from kagent_engine.server.faults import RpcError, error_json
+from kagent_engine.server.identity import Caller
+from kagent_engine.server.push import Hooks, hook_03, hook_10
+from kagent_engine.server.requests import Reader, read_hook, read_list, read_send, read_task
+from kagent_engine.server.tasks import TaskBoard
+from kagent_engine.shapes import JsonObject, is_object
 
-__all__ = ["Dispatcher"]
+__all__ = ["Dispatcher", "Streamed"]
 
 logger = logging.getLogger(__name__)
 
-_INVALID_PARAMS: Final = -32602
-_MOST_FAULTS: Final = 5
+_VERSION: Final = re.compile(r"(\d+)(\.\d+)*")
+_PATIENCE: Final = 3600.0
+_Answer = Callable[[Reader, Caller], Awaitable[object]]
+_Opening = Callable[[Reader, Caller], Awaitable[Subscriber]]
 
 
-class Dispatcher(JsonRpcDispatcher):
-    """The SDK's dispatcher with our writer for what it sends back."""
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer that is a stream; where there is no listener, ``fault`` is all of it."""
 
-    def __init__(self, handler: DefaultRequestHandlerV2, context_builder: DefaultServerCallContextBuilder) -> None:
-        super().__init__(handler, context_builder)
-        self.enable_v0_3_compat = True
-        self._v03_adapter = _Adapter03(handler, context_builder)
+    listener: Subscriber | None
+    dialect: Dialect
+    request_id: bytes
+    fault: RpcError | None = None
 
-    async def endpoint(self, request: Request) -> Response:
-        """Answer one POST."""
-        return await self.handle_requests(request)
+    def write(self, events: Sequence[Event]) -> bytes:
+        """Return events as they stand in the stream."""
+        head = b'data: {"jsonrpc":"2.0","id":' + self.request_id + b',"result":'
+        return b"".join([head + event.json(self.dialect) + b"}\r\n\r\n" for event in events])
 
-    @validate_version("1.0")
-    async def _process_streaming_request(
-        self, request_id: str | int | None, request_obj: Any, context: ServerCallContext
-    ) -> AsyncGenerator[Any, None]:
-        handler = self.request_handler
-        streaming = context.state.get("method") == "SendStreamingMessage"
-        events = handler.on_message_send_stream if streaming else handler.on_subscribe_to_task
-        stream = events(request_obj, context)
-        # The first event is awaited here, so that a refusal goes out as a plain answer instead of a stream.
-        first = await anext(stream, None)
-
-        async def written() -> AsyncGenerator[bytes, None]:
-            try:
-                if first is not None:
-                    yield _sse(_response(request_id, event_json(first, "1.0")))
-                async for event in stream:
-                    yield _sse(_response(request_id, event_json(event, "1.0")))
-            except A2AError as error:
-                yield b"event: error\r\n" + _sse(build_error_response(request_id, error))
-            except Exception:
-                logger.exception("stream of request %s broke", request_id)
-                error = JSONRPCInternalError(message="the stream broke; the agent's log says why")
-                yield b"event: error\r\n" + _sse(build_error_response(request_id, error))
-
-        return written()
-
-    def _create_response(self, context: ServerCallContext, handler_result: Any) -> Response:
-        if isinstance(handler_result, AsyncGenerator):
-            return create_event_source_response(handler_result)
-        return _json(cast("JsonObject", handler_result))
-
-    async def _handle_send_message(self, request_obj: SendMessageRequest, context: ServerCallContext) -> JsonObject:
-        result = await self.request_handler.on_message_send(request_obj, context)
-        return event_json(result, "1.0")
-
-    async def _handle_get_task(self, request_obj: Any, context: ServerCallContext) -> JsonObject:
-        return _found(await self.request_handler.on_get_task(request_obj, context), "1.0")
-
-    async def _handle_cancel_task(self, request_obj: Any, context: ServerCallContext) -> JsonObject:
-        return _found(await self.request_handler.on_cancel_task(request_obj, context), "1.0")
+    def write_fault(self, error: RpcError) -> bytes:
+        body = orjson.dumps(error_json(error, self.dialect))
+        mark = b"event: error\r\n" if self.dialect == "1.0" else b""
+        return mark + b'data: {"jsonrpc":"2.0","id":' + self.request_id + b',"error":' + body + b"}\r\n\r\n"
 
 
-class _Adapter03(JSONRPC03Adapter):
-    """The SDK's reader of 0.3 requests with our writer."""
+class Dispatcher:
+    """Answers requests. ``card`` is what GetExtendedAgentCard returns."""
 
-    def __init__(self, handler: DefaultRequestHandlerV2, context_builder: DefaultServerCallContextBuilder) -> None:
-        super().__init__(handler, context_builder)
-        self._core: RequestHandler = handler
+    def __init__(self, executor: Executor, board: TaskBoard, hooks: Hooks, card: JsonObject) -> None:
+        self._executor = executor
+        self._board = board
+        self._hooks = hooks
+        self._card = card
+        self._streams: Mapping[str, _Opening] = {
+            "SendStreamingMessage": self._send_streamed,
+            "message/stream": self._send_streamed,
+            "SubscribeToTask": self._subscribe,
+            "tasks/resubscribe": self._subscribe,
+        }
+        self._answers: Mapping[str, _Answer] = {
+            "SendMessage": self._send,
+            "message/send": self._send,
+            "GetTask": self._get_task,
+            "tasks/get": self._get_task,
+            "ListTasks": self._list_tasks,
+            "CancelTask": self._cancel_task,
+            "tasks/cancel": self._cancel_task,
+            "CreateTaskPushNotificationConfig": self._set_hook,
+            "tasks/pushNotificationConfig/set": self._set_hook,
+            "GetTaskPushNotificationConfig": self._get_hook,
+            "tasks/pushNotificationConfig/get": self._get_hook,
+            "ListTaskPushNotificationConfigs": self._list_hooks,
+            "tasks/pushNotificationConfig/list": self._list_hooks,
+            "DeleteTaskPushNotificationConfig": self._delete_hook,
+            "tasks/pushNotificationConfig/delete": self._delete_hook,
+            "GetExtendedAgentCard": self._extended_card,
+            "agent/getAuthenticatedExtendedCard": self._extended_card,
+        }
 
-    async def handle_request(self, request_id: Any, method: str, body: Any, request: Request) -> Any:
-        """Answer one request of 0.3. Its parameters are looked at here first: the SDK would call them no request."""
+    async def handle(self, body: bytes, headers: Mapping[str, str], version: str) -> bytes | Streamed:
+        """Answer one POST. ``headers`` have their keys in lower case, ``version`` is the query's A2A-Version."""
+        request_id: object = None
+        dialect: Dialect = "1.0"
         try:
-            self.METHOD_TO_MODEL[method].model_validate(body)
-        except ValidationError as error:
-            wrong = "; ".join(_fault(fault) for fault in error.errors()[:_MOST_FAULTS])
-            return _json({"jsonrpc": "2.0", "id": request_id, "error": {"code": _INVALID_PARAMS, "message": wrong}})
-        return await super().handle_request(request_id, method, body, request)  # pyright: ignore[reportUnknownMemberType]  # a bare dict in the SDK
+            try:
+                parsed: object = orjson.loads(body)
+            except orjson.JSONDecodeError as error:
+                raise RpcError(faults.PARSE, f"Invalid JSON payload: {error}") from error
+            given = parsed.get("id") if is_object(parsed) else None
+            request_id = given if isinstance(given, str | int) and not isinstance(given, bool) else None
+            method, params = _read_base(parsed)
+            dialect = "0.3" if "/" in method else "1.0"
+            if method not in self._streams and method not in self._answers:
+                raise RpcError(faults.METHOD, f"Method not found: {method[:80]}")
+            _check_version(headers.get("a2a-version") or version, dialect)
+            reader = Reader.of_params(params, dialect)
+            caller = Caller(headers.get("x-user-id", ""), dialect, headers)
+            if method in self._streams:
+                return await self._stream(self._streams[method], reader, caller, orjson.dumps(request_id))
+            result = await self._answers[method](reader, caller)
+            return orjson.dumps({"jsonrpc": "2.0", "id": request_id, "result": result})
+        except RpcError as error:
+            logger.info("request %s refused: %s", request_id, error)
+            refused = error
+        except Exception:
+            logger.exception("request %s broke", request_id)
+            refused = RpcError(faults.INTERNAL, "The agent ran into an error of its own; its log says which.")
+        return orjson.dumps({"jsonrpc": "2.0", "id": request_id, "error": error_json(refused, dialect)})
 
-    @validate_version("0.3")
-    async def _process_streaming_request(  # type: ignore[override]  # a Starlette response either way
-        self, request_id: str | int | None, request_obj: Any, context: ServerCallContext
-    ) -> Response:
-        if request_obj.method == "message/stream":
-            request = conversions_03.to_core_send_message_request(request_obj)
-            stream = self._core.on_message_send_stream(request, context)
-        else:
-            request = conversions_03.to_core_subscribe_to_task_request(request_obj)
-            stream = self._core.on_subscribe_to_task(request, context)
-        return create_event_source_response(_stream_03(request_id, stream))
+    async def _stream(self, opening: _Opening, reader: Reader, caller: Caller, request_id: bytes) -> Streamed:
+        try:
+            listener = await opening(reader, caller)
+        except RpcError as error:
+            # 1.0 refuses with a plain answer; 0.3 clients expect it inside the stream, unless parameters are at fault.
+            if caller.dialect == "1.0" or error.fault is faults.PARAMS:
+                raise
+            return Streamed(None, caller.dialect, request_id, fault=error)
+        return Streamed(listener, caller.dialect, request_id)
 
-    @validate_version("0.3")
-    async def _process_non_streaming_request(  # type: ignore[override]
-        self, request_id: str | int | None, request_obj: Any, context: ServerCallContext
-    ) -> Response:
-        match request_obj.method:
-            case "message/send":
-                request = conversions_03.to_core_send_message_request(request_obj)
-                result = result_json(await self._core.on_message_send(request, context), "0.3")
-            case "tasks/get":
-                wanted = conversions_03.to_core_get_task_request(request_obj)
-                result = _found(await self._core.on_get_task(wanted, context), "0.3")
-            case "tasks/cancel":
-                unwanted = conversions_03.to_core_cancel_task_request(request_obj)
-                result = _found(await self._core.on_cancel_task(unwanted, context), "0.3")
-            case _:
-                return await super()._process_non_streaming_request(request_id, request_obj, context)
-        return _json(_response(request_id, result))
+    async def _send_streamed(self, reader: Reader, caller: Caller) -> Subscriber:
+        request = read_send(reader)
+        _, listener = await self._executor.submit(request, caller)
+        listener.history_length = request.history_length
+        return listener
+
+    async def _subscribe(self, reader: Reader, caller: Caller) -> Subscriber:
+        live = await self._board.take(read_task(reader).id, caller.user)
+        if live.state in TERMINAL:
+            self._board.release(live)
+            raise RpcError(faults.UNSUPPORTED, f"Task {live.id} has ended ({live.state}); read it with GetTask")
+        listener = live.subscribe(until_pause=False)
+        listener.first(Event({"task": live.snapshot()}))
+        # 0.3 calls the event of a pause final; 1.0 ends a subscription with the task alone. A task that works
+        # elsewhere, in another replica, is told as it stands.
+        listener.until_pause = caller.dialect == "0.3"
+        if not live.works and live.state not in INTERRUPTED:
+            listener.close()
+        return listener
+
+    async def _send(self, reader: Reader, caller: Caller) -> JsonObject:
+        request = read_send(reader)
+        live, listener = await self._executor.submit(request, caller)
+        try:
+            while (events := await listener.next(_PATIENCE)) is not None:
+                if request.return_immediately and events:
+                    break
+        finally:
+            listener.close()
+        if listener.error is not None:
+            raise listener.error
+        task = shortened(live.snapshot(), request.history_length)
+        return task_03(task) if caller.dialect == "0.3" else {"task": task}
+
+    async def _get_task(self, reader: Reader, caller: Caller) -> JsonObject:
+        request = read_task(reader)
+        return _task(shortened(await self._board.get(request.id, caller.user), request.history_length), caller)
+
+    async def _list_tasks(self, reader: Reader, caller: Caller) -> JsonObject:
+        return await self._board.list(read_list(reader), caller.user)
+
+    async def _cancel_task(self, reader: Reader, caller: Caller) -> JsonObject:
+        return _task(await self._executor.cancel(read_task(reader).id, caller), caller)
+
+    async def _set_hook(self, reader: Reader, caller: Caller) -> JsonObject:
+        request = read_hook(reader, setting=True)
+        live = await self._board.take(request.task_id, caller.user)
+        try:
+            hook = await self._hooks.add(request.task_id, caller.user, request.hook or {}, caller.dialect)
+            live.hooked = True
+        finally:
+            self._board.release(live)
+        return _hook(request.task_id, hook, caller)
+
+    async def _get_hook(self, reader: Reader, caller: Caller) -> JsonObject:
+        request = read_hook(reader)
+        await self._find_hooks(request.task_id, caller)
+        return _hook(request.task_id, self._hooks.find(request.task_id, request.hook_id), caller)
+
+    async def _list_hooks(self, reader: Reader, caller: Caller) -> object:
+        request = read_hook(reader)
+        await self._find_hooks(request.task_id, caller)
+        found = [_hook(request.task_id, hook, caller) for hook in self._hooks.of(request.task_id)]
+        return found if caller.dialect == "0.3" else {"configs": found}
+
+    async def _delete_hook(self, reader: Reader, caller: Caller) -> object:
+        request = read_hook(reader)
+        await self._find_hooks(request.task_id, caller)
+        await self._hooks.remove(request.task_id, caller.user, request.hook_id)
+        return None if caller.dialect == "0.3" else {}
+
+    async def _find_hooks(self, task_id: str, caller: Caller) -> None:
+        await self._board.get(task_id, caller.user)
+        await self._hooks.load(task_id, caller.user)
+
+    async def _extended_card(self, reader: Reader, caller: Caller) -> JsonObject:
+        del reader, caller
+        return self._card
 
 
-async def _stream_03(request_id: str | int | None, stream: AsyncIterator[Event]) -> AsyncGenerator[bytes, None]:
-    """Write a 0.3 stream; refusals come inside it, as 0.3 clients expect them."""
-    try:
-        async for event in stream:
-            yield _sse(_response(request_id, event_json(event, "0.3")))
-    except A2AError as error:
-        body = to_03_error(error).model_dump(by_alias=True, exclude_none=True)
-        yield _sse({"jsonrpc": "2.0", "id": request_id, "error": body})
-    except Exception:
-        logger.exception("stream of request %s broke", request_id)
-        body = {"code": -32603, "message": "the stream broke; the agent's log says why"}
-        yield _sse({"jsonrpc": "2.0", "id": request_id, "error": body})
+def _read_base(parsed: object) -> tuple[str, object]:
+    """Return method and parameters of what has to be one JSON-RPC request."""
+    if isinstance(parsed, list):
+        raise RpcError(faults.REQUEST, "Batch requests are not supported")
+    if not is_object(parsed) or parsed.get("jsonrpc") != "2.0":
+        raise RpcError(faults.REQUEST, "Invalid request: 'jsonrpc' must be exactly '2.0'")
+    given = parsed.get("id")
+    if isinstance(given, bool) or not (given is None or isinstance(given, str | int)):
+        raise RpcError(faults.REQUEST, "Invalid request: 'id' must be text, a whole number or null")
+    method = parsed.get("method")
+    if not isinstance(method, str) or not method:
+        raise RpcError(faults.REQUEST, "Invalid request: 'method' is required")
+    params = parsed.get("params")
+    if params is not None and not isinstance(params, dict | list):
+        raise RpcError(faults.REQUEST, "Invalid request: 'params' must be an object")
+    return method, cast("object", params)
 
 
-def _fault(fault: Any) -> str:
-    return f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}"
+def _check_version(version: str, dialect: Dialect) -> None:
+    """Check that the caller speaks what its method belongs to; minor versions are understood."""
+    spoken = version.strip() or "0.3"
+    found = _VERSION.fullmatch(spoken)
+    if found is None or found[1] != dialect[0]:
+        raise RpcError(faults.VERSION, f"A2A version '{spoken[:20]}' has no such method; it is one of {dialect}")
 
 
-def _found(task: Any, dialect: Dialect) -> JsonObject:
-    return result_json(task, dialect)
+def _task(task: JsonObject, caller: Caller) -> JsonObject:
+    return task_03(task) if caller.dialect == "0.3" else task
 
 
-def _response(request_id: str | int | None, result: object) -> JsonObject:
-    return {"jsonrpc": "2.0", "id": request_id, "result": result}
-
-
-def _sse(message: object) -> bytes:
-    return b"data: " + orjson.dumps(message) + b"\r\n\r\n"
-
-
-def _json(body: JsonObject) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json")
+def _hook(task_id: str, hook: JsonObject, caller: Caller) -> JsonObject:
+    return hook_03(task_id, hook) if caller.dialect == "0.3" else hook_10(task_id, hook)

@@ -1,100 +1,171 @@
-"""Runs turns for the A2A SDK: reads the request, lets the agent work, publishes what happens in the caller's dialect.
+"""Works on messages: takes one, lets the agent answer it, and tells in its task what happens and how it ended.
 
-A turn that is cancelled publishes nothing here: ``cancel`` has said CANCELED already, once (upstream says FAILED after
-it). A client that goes away stops nothing.
+A turn that is cancelled tells nothing here: whoever cancelled has said CANCELED already, once (upstream says FAILED
+after it). A client that goes away stops nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 import logging
+import uuid
 from collections.abc import Mapping
-from typing import cast
+from typing import Final
 
 from kagent_engine.agent import Agent, TurnRequest
 from kagent_engine.errors import StoreUnavailable
 from kagent_engine.events import Failed, Outcome, Paused
 from kagent_engine.metrics import Metrics
 from kagent_engine.models.base import FilePart, TextPart
-from kagent_engine.protobuf import plain
-from kagent_engine.server.codec import Dialect
+from kagent_engine.server.codec import CANCELED, INPUT_REQUIRED, SUBMITTED, TERMINAL, Dialect
+from kagent_engine.server.events import Event, Subscriber, now
+from kagent_engine.server.faults import NOT_CANCELABLE, PARAMS, UNSUPPORTED, RpcError
 from kagent_engine.server.hitl import Incomplete, read_answers
-from kagent_engine.server.identity import TurnIdentity
-from kagent_engine.server.publish import Publisher, dialect_of
-from kagent_engine.server.sdk import (
-    AgentExecutor,
-    EventQueue,
-    Message,
-    Part,
-    RequestContext,
-    Task,
-    TaskState,
-    TaskStatus,
-    TaskStatusUpdateEvent,
-    new_task_from_user_message,
-)
+from kagent_engine.server.identity import Caller, TurnIdentity
+from kagent_engine.server.publish import Publisher
+from kagent_engine.server.requests import SendRequest, whole
+from kagent_engine.server.tasks import LiveTask, TaskBoard
+from kagent_engine.shapes import JsonObject
 from kagent_engine.tools.base import CallContext
 
-__all__ = ["TurnExecutor"]
+__all__ = ["Executor"]
 
 logger = logging.getLogger(__name__)
 
+_CRASHED: Final = "The agent ran into an error of its own; its log says which."
 
-class TurnExecutor(AgentExecutor):
-    """One agent behind the SDK's request handler."""
+
+class Executor:
+    """One agent behind its task board."""
 
     def __init__(
-        self, agent: Agent, *, app_name: str, metrics: Metrics, key_passthrough: bool = False, deltas: bool = True
-    ) -> None:
+        self, agent: Agent, board: TaskBoard, *, app_name: str, metrics: Metrics, key_passthrough: bool = False,
+        deltas: bool = True,
+    ) -> None:  # fmt: skip
         self._agent = agent
+        self._board = board
         self._app_name = app_name
         self._metrics = metrics
         self._key_passthrough = key_passthrough
         self._deltas = deltas
+        self._working: dict[str, set[asyncio.Task[None]]] = {}
 
-    async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
-        message, task_id, session_id = context.message, context.task_id, context.context_id
-        if message is None or task_id is None or session_id is None:
-            raise ValueError("a turn needs a message, a task id and a context id")
-        state = context.call_context.state
-        headers = cast("Mapping[str, str]", state.get("headers", {}))
-        dialect = dialect_of(str(state.get("method", "")))
-        user_id = context.call_context.user.user_name or f"A2A_USER_{session_id}"
-        request = TurnRequest(
-            context=CallContext(user_id, session_id, task_id, headers),
-            parts=read_parts(message),
-            api_key=_bearer(headers) if self._key_passthrough else "",
-            source=headers.get("x-kagent-source", ""),
-        )
-        identity = TurnIdentity(self._app_name, self._agent.name, user_id, session_id, request.invocation_id)
-        publisher = Publisher(event_queue, task_id, identity, dialect=dialect, deltas=self._deltas)
-        if context.current_task is None:
-            task = new_task_from_user_message(message)
-            task.metadata.CopyFrom(identity.session())
-            task.status.timestamp.GetCurrentTime()
-            await event_queue.enqueue_event(task)
-        with self._metrics.turn() as measured:
+    async def submit(self, request: SendRequest, caller: Caller) -> tuple[LiveTask, Subscriber]:
+        """Begin to work on a message; return its task and a listener that hears all of it.
+
+        Raises:
+            RpcError: the message names a task that cannot take it.
+        """
+        message = request.message
+        if task_id := message.get("taskId"):
+            live = await self._board.take(task_id, caller.user)
+            self._check(live, message)
+        else:
+            task_id, context_id = str(uuid.uuid4()), message.get("contextId") or str(uuid.uuid4())
+            message |= {"taskId": task_id, "contextId": context_id}
+            body: JsonObject = {"id": task_id, "contextId": context_id, "history": [message]}
+            live = self._board.add(body | {"status": {"state": SUBMITTED, "timestamp": now()}}, caller.user)
+        if request.hook is not None:
             try:
-                await publisher.start()
-                outcome = await self._answer(context.current_task, message, request, publisher, dialect)
-                await publisher.end(outcome)
-                measured.ended(outcome)
-            finally:
-                await publisher.aclose()
+                await self._board.hooks.add(task_id, caller.user, request.hook, caller.dialect)
+            except RpcError:
+                self._board.release(live)
+                raise
+            live.hooked = True
+        listener = live.subscribe(until_pause=True)
+        work = asyncio.create_task(self._work(live, message, caller, listener))
+        working = self._working.setdefault(live.id, set())
+        working.add(work)
+        live.works += 1
 
-    async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:
-        status = TaskStatus(state=TaskState.TASK_STATE_CANCELED)
-        status.timestamp.GetCurrentTime()
-        await event_queue.enqueue_event(
-            TaskStatusUpdateEvent(task_id=context.task_id, context_id=context.context_id, status=status)
-        )
+        def ended(done: asyncio.Task[None]) -> None:
+            live.works -= 1
+            working.discard(done)
+            if not working:
+                self._working.pop(live.id, None)
+            listener.close()
+            self._board.release(live)
+
+        work.add_done_callback(ended)
+        return live, listener
+
+    async def cancel(self, task_id: str, caller: Caller) -> JsonObject:
+        """End a task as canceled; return it.
+
+        Raises:
+            RpcError: this user has no such task, or it has ended.
+        """
+        live = await self._board.take(task_id, caller.user)
+        if live.state in TERMINAL:
+            self._board.release(live)
+            raise RpcError(NOT_CANCELABLE, f"Task {task_id} has ended already")
+        status = {"state": CANCELED, "timestamp": now()}
+        ids = {"taskId": live.id, "contextId": live.body["contextId"]}
+        await live.settle(Event({"statusUpdate": ids | {"status": status}}))
+        for work in self._working.get(task_id, ()):
+            work.cancel()
+        self._board.release(live)
+        return live.body
+
+    async def aclose(self) -> None:
+        """Stop what is still worked on and wait until its sessions are written."""
+        working = [work for works in self._working.values() for work in works]
+        for work in working:
+            work.cancel()
+        if working:
+            await asyncio.wait(working)
+
+    def _check(self, live: LiveTask, message: JsonObject) -> None:
+        """Refuse a message that its task cannot take."""
+        context_id = live.body["contextId"]
+        wrong: RpcError | None = None
+        if live.state in TERMINAL:
+            wrong = RpcError(UNSUPPORTED, f"Task {live.id} has ended ({live.state}); send the message without a taskId")
+        elif message.get("contextId", context_id) != context_id:
+            wrong = RpcError(PARAMS, fields=[("message.contextId", f"is not the context of task {live.id}")])
+        if wrong is not None:
+            self._board.release(live)
+            raise wrong
+        message["contextId"] = context_id
+
+    async def _work(self, live: LiveTask, message: JsonObject, caller: Caller, listener: Subscriber) -> None:
+        """Work on one message; messages to the same task are worked on one after the other."""
+        async with live.lock:
+            if live.closed:
+                listener.error = RpcError(UNSUPPORTED, f"Task {live.id} ended before this message was worked on")
+                return
+            session_id, user_id = live.body["contextId"], caller.user or f"A2A_USER_{live.body['contextId']}"
+            request = TurnRequest(
+                context=CallContext(user_id, session_id, live.id, caller.headers),
+                parts=read_parts(message),
+                api_key=_bearer(caller.headers) if self._key_passthrough else "",
+                source=caller.headers.get("x-kagent-source", ""),
+            )
+            identity = TurnIdentity(self._app_name, self._agent.name, user_id, session_id, request.invocation_id)
+            publisher = Publisher(live, identity, dialect=caller.dialect, deltas=self._deltas)
+            waiting = live.state == INPUT_REQUIRED
+            if live.state == SUBMITTED:
+                live.body["metadata"] = identity.session()
+                live.begin(Event({"task": live.snapshot()}))
+                publisher.start()
+            else:
+                live.resume(publisher.working(), message)
+            with self._metrics.turn() as measured:
+                try:
+                    outcome = await self._answer(waiting, message, request, publisher, caller.dialect)
+                    await publisher.end(outcome)
+                    measured.ended(outcome)
+                finally:
+                    publisher.close()
 
     async def _answer(
-        self, task: Task | None, message: Message, request: TurnRequest, publisher: Publisher, dialect: Dialect
+        self, waiting: bool, message: JsonObject, request: TurnRequest, publisher: Publisher, dialect: Dialect
     ) -> Outcome:
         """Run the turn, or go on with one that waits; whatever breaks ends as Failed, never as a bare error."""
         try:
-            if task is not None and task.status.state == TaskState.TASK_STATE_INPUT_REQUIRED:
+            if waiting:
                 decided = await self._decisions(message, request, dialect)
                 if not isinstance(decided, TurnRequest):
                     return decided
@@ -104,9 +175,9 @@ class TurnExecutor(AgentExecutor):
             return Failed("SESSION_UNAVAILABLE", str(error))
         except Exception:
             logger.exception("turn of task %s crashed", request.context.task_id)
-            return Failed("INTERNAL_ERROR", "The agent ran into an error of its own; its log says which.")
+            return Failed("INTERNAL_ERROR", _CRASHED)
 
-    async def _decisions(self, message: Message, request: TurnRequest, dialect: Dialect) -> TurnRequest | Paused:
+    async def _decisions(self, message: JsonObject, request: TurnRequest, dialect: Dialect) -> TurnRequest | Paused:
         """Read what the person decided; the turn stays paused where the message leaves something open."""
         context = request.context
         pending = await self._agent.pending(context.session_id, context.user_id)
@@ -124,21 +195,20 @@ class TurnExecutor(AgentExecutor):
         )
 
 
-def read_parts(message: Message) -> tuple[TextPart | FilePart, ...]:
+def read_parts(message: JsonObject) -> tuple[TextPart | FilePart, ...]:
     """Return a message's parts for the model; data without a meaning of its own is shown to it as JSON."""
-    return tuple(_part(part) for part in message.parts)
+    return tuple(_part(part) for part in message["parts"])
 
 
-def _part(part: Part) -> TextPart | FilePart:
-    match part.WhichOneof("content"):
-        case "text":
-            return TextPart(part.text)
-        case "raw":
-            return FilePart(part.media_type or "application/octet-stream", data=part.raw, name=part.filename)
-        case "url":
-            return FilePart(part.media_type or "application/octet-stream", uri=part.url, name=part.filename)
-        case _:
-            return TextPart(json.dumps(plain(part.data), ensure_ascii=False))
+def _part(part: JsonObject) -> TextPart | FilePart:
+    kind, name = part.get("mediaType") or "application/octet-stream", part.get("filename", "")
+    if "text" in part:
+        return TextPart(part["text"])
+    if "raw" in part:
+        return FilePart(kind, data=base64.b64decode(part["raw"]), name=name)
+    if "url" in part:
+        return FilePart(kind, uri=part["url"], name=name)
+    return TextPart(json.dumps(whole(part.get("data")), ensure_ascii=False))
 
 
 def _bearer(headers: Mapping[str, str]) -> str:

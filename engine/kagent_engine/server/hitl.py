@@ -14,10 +14,9 @@ from kagent_api.names import ACTIVITY_EXTENSION, HITL_EXTENSION
 from kagent_engine.events import Nested, Pending
 from kagent_engine.history import confirmation
 from kagent_engine.models.base import ToolCall
-from kagent_engine.protobuf import plain, struct, struct_json, value
 from kagent_engine.server.codec import Dialect
 from kagent_engine.server.identity import both
-from kagent_engine.server.sdk import Message, Part
+from kagent_engine.server.requests import whole
 from kagent_engine.shapes import JsonObject, as_object, as_objects, as_text, is_object
 from kagent_engine.tools.base import Answer, Decision
 
@@ -39,33 +38,34 @@ def presented(pending: Sequence[Pending]) -> tuple[Pending, ...]:
 
 def pause_message(
     pending: Sequence[Pending], note: str, *, dialect: Dialect
-) -> tuple[list[Part], Mapping[str, JsonObject]]:
+) -> tuple[list[JsonObject], Mapping[str, JsonObject]]:
     """Return the parts of the status message of a pause, and the bodies of the extensions it uses."""
     if dialect == "0.3":
-        parts = [Part(text=note)] if note else []
-        metadata = struct(both({"type": "function_call", "is_long_running": True}))
-        parts.extend(Part(data=value(confirmation(item)), metadata=metadata) for item in pending)
+        parts: list[JsonObject] = [{"text": note}] if note else []
+        metadata = both({"type": "function_call", "is_long_running": True})
+        parts.extend({"data": confirmation(item), "metadata": metadata} for item in pending)
         return parts, {}
     asked = presented(pending)
     hint = "\n".join(filter(None, [note, *(item.ask.hint for item in asked)]))
-    return [Part(text=hint)], {HITL_EXTENSION: _request(asked, hint)}
+    return [{"text": hint}], {HITL_EXTENSION: _request(asked, hint)}
 
 
-def read_answers(message: Message, pending: Sequence[Pending], *, dialect: Dialect) -> dict[str, Answer] | Incomplete:
+def read_answers(
+    message: JsonObject, pending: Sequence[Pending], *, dialect: Dialect
+) -> dict[str, Answer] | Incomplete:
     """Return a person's answers by call id, or say what the message leaves open.
 
     Either form is understood in either dialect, because clients may send both at once; hitl/v1 wins.
     """
-    body = as_object(struct_json(message.metadata).get(HITL_EXTENSION)) if message.HasField("metadata") else {}
+    body = as_object(as_object(message.get("metadata")).get(HITL_EXTENSION))
     edits = _edits(message)
     if body:
         return _from_extension(body, presented(pending), edits)
-    for part in message.parts:
-        if part.WhichOneof("content") == "data":
-            data = as_object(plain(part.data))
-            if data.get("decision_type"):
-                asked = pending if dialect == "0.3" else presented(pending)
-                return _from_data(data, asked, edits)
+    for part in as_objects(message["parts"]):
+        data = as_object(part.get("data"))
+        if data.get("decision_type"):
+            asked = pending if dialect == "0.3" else presented(pending)
+            return _from_data(data, asked, edits)
     return _from_text(message, presented(pending))
 
 
@@ -110,13 +110,11 @@ def _question(item: JsonObject) -> JsonObject:
     }
 
 
-def _edits(message: Message) -> Mapping[str, JsonObject]:
+def _edits(message: JsonObject) -> Mapping[str, JsonObject]:
     """Return edited arguments by request id or call id (the activity extension)."""
-    if not message.HasField("metadata"):
-        return {}
-    body = as_object(struct_json(message.metadata).get(ACTIVITY_EXTENSION))
+    body = as_object(as_object(message.get("metadata")).get(ACTIVITY_EXTENSION))
     edited = as_object(body.get("arguments"))
-    return {key: item for key, item in edited.items() if is_object(item)}
+    return {key: whole(item) for key, item in edited.items() if is_object(item)}
 
 
 def _from_extension(
@@ -149,9 +147,9 @@ def _from_data(
     return _decided(asked, {key: one for item in asked for key in _keys(item)}, edits)
 
 
-def _from_text(message: Message, asked: Sequence[Pending]) -> dict[str, Answer] | Incomplete:
+def _from_text(message: JsonObject, asked: Sequence[Pending]) -> dict[str, Answer] | Incomplete:
     """Take plain text as the answer to a single question; for anything else it decides nothing."""
-    text = "\n".join(part.text for part in message.parts if part.WhichOneof("content") == "text").strip()
+    text = "\n".join(as_text(part.get("text")) for part in as_objects(message["parts"]) if "text" in part).strip()
     if text and asked[0].ask.kind == "question" and len(_asked_questions(asked[0])) == 1:
         return _questions_answered(asked, ((text,),))
     return Incomplete(f"Nothing was run. Still waiting for a decision on: {_names(asked)}.")

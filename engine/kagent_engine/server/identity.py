@@ -7,50 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from kagent_engine.protobuf import Struct, struct
-from kagent_engine.server.sdk import DefaultServerCallContextBuilder, ServerCallContext, User
+from kagent_engine.server.codec import Dialect
 from kagent_engine.shapes import JsonObject
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-__all__ = ["Caller", "CallerContextBuilder", "TurnIdentity", "both"]
+__all__ = ["Caller", "TurnIdentity", "both"]
 
 _PREFIXES: Final = ("kagent_", "adk_")
 
 
 @dataclass(frozen=True, slots=True)
-class Caller(User):
-    """The user of a request; the name is empty where no one said who it is."""
+class Caller:
+    """The user of a request (from ``x-user-id``, which the gateway sets from whom it authenticated), and its way in.
 
-    name: str
-
-    @property
-    def is_authenticated(self) -> bool:
-        return bool(self.name)
-
-    @property
-    def user_name(self) -> str:
-        return self.name
-
-
-class CallerContextBuilder(DefaultServerCallContextBuilder):
-    """Takes the user from ``x-user-id``, which the gateway sets from whom it authenticated.
-
-    The version may stand in the query instead of the header, for callers that cannot set one (A2A 1.0, 3.6.1).
+    ``user`` is empty where no one said who it is; ``headers`` have their keys in lower case.
     """
 
-    def build(self, request: Request) -> ServerCallContext:
-        context = super().build(request)
-        version = request.query_params.get("A2A-Version", "")
-        if version:
-            context.state["headers"].setdefault("a2a-version", version)
-        return context
-
-    def build_user(self, request: Request) -> User:
-        return Caller(request.headers.get("x-user-id", ""))
+    user: str
+    dialect: Dialect
+    headers: Mapping[str, str]
 
 
 def both(metadata: Mapping[str, Any]) -> JsonObject:
@@ -68,12 +44,10 @@ class TurnIdentity:
     session_id: str
     invocation_id: str
 
-    def session(self) -> Struct:
+    def session(self) -> JsonObject:
         """Return what upstream puts on events that belong to no model or tool event."""
-        return struct(both({"app_name": self.app_name, "user_id": self.user_id, "session_id": self.session_id}))
+        return both({"app_name": self.app_name, "user_id": self.user_id, "session_id": self.session_id})
 
-    def event(self, extra: Mapping[str, Any] | None = None) -> Struct:
+    def event(self, extra: Mapping[str, Any] | None = None) -> JsonObject:
         """Return the metadata of one event of the turn; ``extra`` is written under both prefixes too."""
-        made = self.session()
-        made.update(both({"invocation_id": self.invocation_id, "author": self.author} | dict(extra or {})))
-        return made
+        return self.session() | both({"invocation_id": self.invocation_id, "author": self.author} | dict(extra or {}))

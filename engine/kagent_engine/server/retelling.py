@@ -9,30 +9,25 @@ from __future__ import annotations
 from kagent_api.names import HITL_EXTENSION
 from kagent_engine.history import CONFIRMATION
 from kagent_engine.server.identity import both
-from kagent_engine.server.sdk import Message, Role, Task
 from kagent_engine.shapes import JsonObject, as_object, as_objects, as_text
 
 __all__ = ["retell_artifacts", "with_confirmations"]
 
 
-def retell_artifacts(task: Task) -> None:
+def retell_artifacts(task: JsonObject) -> None:
     """Put each artifact that the history does not hold yet at its end, as a message of the agent."""
-    told = {message.message_id for message in task.history}
-    said = [message.parts for message in task.history if message.role == Role.ROLE_AGENT]
-    for artifact in task.artifacts:
+    history: list[JsonObject] = task["history"]
+    told = {message.get("messageId") for message in history}
+    said = [message["parts"] for message in history if message.get("role") == "ROLE_AGENT"]
+    for artifact in task.get("artifacts", ()):
         # A 0.3 turn repeats its last message as an artifact.
-        if artifact.artifact_id in told or any(parts == artifact.parts for parts in said):
+        if artifact["artifactId"] in told or artifact["parts"] in said:
             continue
-        task.history.append(
-            Message(
-                message_id=artifact.artifact_id,
-                role=Role.ROLE_AGENT,
-                task_id=task.id,
-                context_id=task.context_id,
-                parts=artifact.parts,
-                metadata=artifact.metadata if artifact.HasField("metadata") else None,
-            )
-        )
+        message = {"messageId": artifact["artifactId"], "role": "ROLE_AGENT", "taskId": task["id"]}
+        message |= {"contextId": task["contextId"], "parts": artifact["parts"]}
+        if "metadata" in artifact:
+            message["metadata"] = artifact["metadata"]
+        history.append(message)
 
 
 def with_confirmations(task: JsonObject) -> JsonObject:

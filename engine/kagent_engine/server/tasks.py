@@ -1,140 +1,261 @@
-"""Tasks as the SDK wants them kept: live ones in memory, each written to the archive when its state matters.
+"""Tasks of one process: the ones that are worked on in memory, all of them in the archive when their state matters.
 
-The SDK saves after every event; an archive is written when a task begins, when it waits for a person and when it ends.
-Partial messages are taken out of the history here, as upstream keeps none: the SDK would keep one for every delta.
+A task is written when work on it begins, when it waits for a person and when it ends; never for an event between. A
+listener hears of an end only after the archive has it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import binascii
 import logging
-import time
 from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 from kagent_engine.errors import StoreUnavailable
-from kagent_engine.server.codec import INTERRUPTED, TERMINAL, result_json, task_from_03
+from kagent_engine.server.codec import FAILED, INTERRUPTED, TERMINAL, task_03, task_10
+from kagent_engine.server.events import Event, Subscriber, now, shortened
+from kagent_engine.server.faults import NO_TASK, PARAMS, RpcError
+from kagent_engine.server.push import Hooks
+from kagent_engine.server.requests import ListRequest
 from kagent_engine.server.retelling import retell_artifacts, with_confirmations
-from kagent_engine.server.sdk import (
-    InvalidParamsError,
-    ListTasksRequest,
-    ListTasksResponse,
-    Message,
-    Part,
-    Role,
-    ServerCallContext,
-    Task,
-    TaskState,
-    TaskStore,
-)
 from kagent_engine.sessions import TaskArchive
+from kagent_engine.shapes import JsonObject, as_object
 
-__all__ = ["INTERRUPTED_TEXT", "ArchivedTaskStore", "mark_interrupted"]
+__all__ = ["INTERRUPTED_TEXT", "LiveTask", "TaskBoard", "mark_interrupted"]
 
 logger = logging.getLogger(__name__)
 
 INTERRUPTED_TEXT: Final = "The agent was restarted while it worked on this; what had happened until then is kept."
-# The A2A specification's defaults and bounds for ListTasks.
-_DEFAULT_PAGE: Final = 50
-_MISS_SECONDS: Final = 1.0
 _MOST_UNSAVED: Final = 100
 
 
-class ArchivedTaskStore(TaskStore):
-    """One process's tasks over an archive."""
+class LiveTask:
+    """A task that someone works on or listens to. ``body`` is the task in the words of 1.0."""
 
-    def __init__(self, archive: TaskArchive) -> None:
+    def __init__(self, board: TaskBoard, body: JsonObject, user: str) -> None:
+        self.body = body
+        self.user = user
+        self.lock = asyncio.Lock()
+        self.works = 0
+        self.closed = False
+        self.hooked = False
+        self._board = board
+        self._listeners: set[Subscriber] = set()
+        self._held: list[Event] | None = None
+
+    @property
+    def id(self) -> str:
+        return self.body["id"]
+
+    @property
+    def state(self) -> str:
+        return self.body["status"]["state"]
+
+    @property
+    def listened_to(self) -> bool:
+        return bool(self._listeners)
+
+    def snapshot(self) -> JsonObject:
+        """Return the task as it is now, untouched by what comes."""
+        artifacts = [artifact | {"parts": [*artifact["parts"]]} for artifact in self.body.get("artifacts", ())]
+        return self.body | {"history": [*self.body["history"]], "artifacts": artifacts}
+
+    def subscribe(self, *, until_pause: bool) -> Subscriber:
+        listener = Subscriber(self._left, until_pause=until_pause)
+        self._listeners.add(listener)
+        return listener
+
+    def publish(self, event: Event) -> None:
+        """Let an event happen: the task changes, and all who listen hear of it. After the end nothing does."""
+        if self.closed:
+            return
+        self._apply(event)
+        self._tell(event)
+
+    def begin(self, event: Event) -> None:
+        """Publish the event with which work begins; it is heard, and all after it, once the archive has the task."""
+        if self.closed:
+            return
+        self._apply(event)
+        self._held = [event]
+        self._board.write_behind(self, self._release)
+
+    def resume(self, event: Event, message: JsonObject) -> None:
+        """Publish the event with which work on a task goes on that ``message`` was sent to."""
+        status = self.body["status"]
+        self.body["history"] += [item for item in (status.get("message"), message) if item]
+        self.body["status"] = {key: item for key, item in status.items() if key != "message"}
+        self.begin(event)
+
+    async def settle(self, event: Event) -> None:
+        """Publish the event with which work ends or pauses, once the archive has it."""
+        if self.closed:
+            return
+        self.closed = event.state in TERMINAL
+        self._apply(event)
+        retell_artifacts(self.body)
+        await self._board.write_end(self)
+        if self._held is not None:
+            self._held.append(event)
+        else:
+            self._tell(event)
+
+    def _release(self) -> None:
+        held, self._held = self._held or [], None
+        for event in held:
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        if self._held is not None:
+            self._held.append(event)
+            return
+        for listener in tuple(self._listeners):
+            listener.put(event)
+        if self.hooked and not event.partial:
+            self._board.hooks.notify(self.body, event)
+
+    def _apply(self, event: Event) -> None:
+        if update := event.body.get("statusUpdate"):
+            before = self.body["status"]
+            # A piece of a text is no state to be found in; the whole follows.
+            if event.partial:
+                return
+            if "message" in before:
+                self.body["history"].append(before["message"])
+            self.body["status"] = update["status"]
+            if error := update.get("metadata", {}).get("kagent_error_code"):
+                self.body["metadata"] = self.body.get("metadata", {}) | {"kagent_error_code": error}
+        elif update := event.body.get("artifactUpdate"):
+            _apply_artifact(self.body.setdefault("artifacts", []), update)
+
+    def _left(self, listener: Subscriber) -> None:
+        self._listeners.discard(listener)
+        self._board.release(self)
+
+
+class TaskBoard:
+    """All tasks of one process over an archive."""
+
+    def __init__(self, archive: TaskArchive, hooks: Hooks) -> None:
+        self.hooks = hooks
         self._archive = archive
-        self._live: OrderedDict[str, tuple[Task, str]] = OrderedDict()
-        self._written: set[str] = set()
-        self._missed: dict[tuple[str, str], float] = {}
+        self._live: dict[str, LiveTask] = {}
+        self._unsaved: OrderedDict[str, tuple[JsonObject, str]] = OrderedDict()
+        self._writing: dict[str, asyncio.Task[bool]] = {}
 
-    async def save(self, task: Task, context: ServerCallContext) -> None:
-        _tidy(task)
-        state = task.status.state
-        user = self._live[task.id][1] if task.id in self._live else context.user.user_name
-        self._missed.pop((task.id, user), None)
-        self._live[task.id] = (task, user)
-        settled = state in TERMINAL or state in INTERRUPTED
-        begun = task.id not in self._written
-        if settled:
-            retell_artifacts(task)
-        if begun or settled:
-            written = await self._write(task, user)
-            self._written.add(task.id)
-            if settled:
-                self._settle(task.id, written=written)
+    def add(self, body: JsonObject, user: str) -> LiveTask:
+        """Take a new task."""
+        live = self._live[body["id"]] = LiveTask(self, body, user)
+        return live
 
-    async def get(self, task_id: str, context: ServerCallContext) -> Task | None:
-        user = context.user.user_name
-        if task_id in self._live:
-            live, owner = self._live[task_id]
-            if owner != user:
-                return None
-            copied = Task()
-            copied.CopyFrom(live)
-            return copied
-        if self._known_missing(task_id, user):
-            return None
-        stored = await self._archive.get_task(task_id, user)
-        if stored is None:
-            self._missed[task_id, user] = time.monotonic()
-        return task_from_03(stored) if stored else None
+    async def take(self, task_id: str, user: str) -> LiveTask:
+        """Return a task to work on or to listen to.
 
-    async def list(self, params: ListTasksRequest, context: ServerCallContext) -> ListTasksResponse:
-        user = context.user.user_name
-        stored = await self._archive.list_tasks(user, params.context_id)
-        tasks = {task.id: task for task in map(task_from_03, stored)}
-        for task, owner in self._live.values():
-            if owner == user and params.context_id in {"", task.context_id}:
-                tasks[task.id] = task
-        found = sorted(tasks.values(), key=lambda task: (task.status.timestamp.ToNanoseconds(), task.id), reverse=True)
-        if params.status != TaskState.TASK_STATE_UNSPECIFIED:
-            found = [task for task in found if task.status.state == params.status]
-        if params.HasField("status_timestamp_after"):
-            after = params.status_timestamp_after.ToNanoseconds()
-            found = [task for task in found if task.status.timestamp.ToNanoseconds() > after]
-        start = _offset(params.page_token, len(found))
-        size = params.page_size if params.HasField("page_size") else _DEFAULT_PAGE
-        page = found[start : start + size]
-        following = str(start + size) if start + size < len(found) else ""
-        return ListTasksResponse(tasks=page, next_page_token=following, page_size=size, total_size=len(found))
+        Raises:
+            RpcError: this user has no such task.
+        """
+        if task_id not in self._live:
+            body = await self._stored(task_id, user)
+            if body is None:
+                raise RpcError(NO_TASK, f"Task {task_id} not found")
+            hooked = await self.hooks.load(task_id, user)
+            # Another request may have taken it while the archive was read.
+            live = self._live.setdefault(task_id, LiveTask(self, body, user))
+            live.hooked = live.hooked or hooked
+        live = self._live[task_id]
+        if live.user != user:
+            raise RpcError(NO_TASK, f"Task {task_id} not found")
+        return live
 
-    async def delete(self, task_id: str, context: ServerCallContext) -> None:
-        self._live.pop(task_id, None)
-        self._written.discard(task_id)
-        await self._archive.delete_task(task_id, context.user.user_name)
+    async def get(self, task_id: str, user: str) -> JsonObject:
+        """Return a task as it is now.
+
+        Raises:
+            RpcError: this user has no such task.
+        """
+        live = self._live.get(task_id)
+        body = live.body if live and live.user == user else None if live else await self._stored(task_id, user)
+        if body is None:
+            raise RpcError(NO_TASK, f"Task {task_id} not found")
+        return body
+
+    async def list(self, wanted: ListRequest, user: str) -> JsonObject:
+        """Return one page of this user's tasks, the newest first."""
+        stored = await self._archive.list_tasks(user, wanted.context_id)
+        tasks = {task["id"]: task for task in map(task_10, stored)}
+        known = [(live.body, live.user) for live in self._live.values()]
+        for body, owner in (*self._unsaved.values(), *known):
+            if owner == user and wanted.context_id in {"", body["contextId"]}:
+                tasks[body["id"]] = body
+        found = sorted(tasks.values(), key=_position, reverse=True)
+        if wanted.status:
+            found = [task for task in found if task["status"]["state"] == wanted.status]
+        if wanted.after is not None:
+            found = [task for task in found if _time(task) > wanted.after]
+        rest = found
+        if wanted.page_token:
+            after = _cursor(wanted.page_token)
+            rest = [task for task in found if _position(task) < after]
+        page = rest[: wanted.page_size]
+        more = len(rest) > len(page)
+        return {
+            "tasks": [_listed(task, wanted) for task in page],
+            "nextPageToken": _token(page[-1]) if more else "",
+            "pageSize": wanted.page_size,
+            "totalSize": len(found),
+        }
+
+    def release(self, live: LiveTask) -> None:
+        """Forget a task that no one works on or listens to; the archive has it."""
+        if not live.works and not live.listened_to and self._live.get(live.id) is live:
+            del self._live[live.id]
+
+    def write_behind(self, live: LiveTask, written: Callable[[], None]) -> None:
+        """Write a task while work on it goes on; call ``written`` when the archive has it, or cannot take it."""
+        writing = self._writing[live.id] = asyncio.create_task(self._write(live.body, live.user))
+
+        def done(_: asyncio.Task[bool]) -> None:
+            if self._writing.get(live.id) is writing:
+                del self._writing[live.id]
+            written()
+
+        writing.add_done_callback(done)
+
+    async def write_end(self, live: LiveTask) -> None:
+        """Write a task after what is being written of it; one that the archive cannot take stays here for a while."""
+        if writing := self._writing.get(live.id):
+            await asyncio.wait([writing])
+        if await self._write(live.body, live.user):
+            self._unsaved.pop(live.id, None)
+            return
+        self._unsaved[live.id] = (live.body, live.user)
+        while len(self._unsaved) > _MOST_UNSAVED:
+            self._unsaved.popitem(last=False)
 
     async def aclose(self) -> None:
-        """Say in the archive that what is still working was stopped with this process."""
-        for task, user in list(self._live.values()):
-            if task.status.state not in INTERRUPTED and task.status.state not in TERMINAL:
-                retell_artifacts(task)
-                _interrupt(task)
-                await self._write(task, user)
+        """Say of what is still worked on that it was stopped with this process."""
+        for live in list(self._live.values()):
+            if live.state not in INTERRUPTED | TERMINAL:
+                await live.settle(interruption(live.body))
+        if self._writing:
+            await asyncio.wait(self._writing.values())
 
-    def _known_missing(self, task_id: str, user: str) -> bool:
-        """Tell whether the archive has just said that it has no such task; the SDK asks three times for a new one."""
-        now = time.monotonic()
-        for known, asked in list(self._missed.items()):
-            if now - asked > _MISS_SECONDS:
-                del self._missed[known]
-        return (task_id, user) in self._missed
+    async def _stored(self, task_id: str, user: str) -> JsonObject | None:
+        kept = self._unsaved.get(task_id)
+        if kept is not None:
+            return kept[0] if kept[1] == user else None
+        stored = await self._archive.get_task(task_id, user)
+        return task_10(stored) if stored else None
 
-    def _settle(self, task_id: str, *, written: bool) -> None:
-        """Forget a task that the archive has; one that it could not take is kept here, the newest of them at least."""
-        self._written.discard(task_id)
-        if written:
-            self._live.pop(task_id, None)
-            return
-        unsaved = [known for known in self._live if known not in self._written]
-        for known in unsaved[: max(0, len(unsaved) - _MOST_UNSAVED)]:
-            del self._live[known]
-
-    async def _write(self, task: Task, user: str) -> bool:
+    async def _write(self, body: JsonObject, user: str) -> bool:
         try:
-            await self._archive.save_task(with_confirmations(result_json(task, "0.3")), user)
+            await self._archive.save_task(with_confirmations(task_03(body)), user)
         except StoreUnavailable as error:
-            logger.error("task %s is not saved: %s", task.id, error)
+            logger.error("task %s is not saved: %s", body["id"], error)
             return False
         return True
 
@@ -143,44 +264,64 @@ async def mark_interrupted(archive: TaskArchive) -> int:
     """Close the tasks that the last process left working (trap G10: they would stay so for ever); return how many."""
     unfinished = await archive.unfinished_tasks()
     for stored, user in unfinished:
-        task = task_from_03(stored)
-        _interrupt(task)
-        await archive.save_task(result_json(task, "0.3"), user)
+        body = task_10(stored)
+        board = TaskBoard(archive, Hooks())
+        await LiveTask(board, body, user).settle(interruption(body))
     return len(unfinished)
 
 
-def _interrupt(task: Task) -> None:
-    task.status.state = TaskState.TASK_STATE_FAILED
-    task.status.timestamp.GetCurrentTime()
-    notice = Message(
-        message_id=f"{task.id}-interrupted",
-        role=Role.ROLE_AGENT,
-        task_id=task.id,
-        context_id=task.context_id,
-        parts=[Part(text=INTERRUPTED_TEXT)],
-    )
-    task.status.message.CopyFrom(notice)
-    task.metadata.update({"kagent_error_code": "INTERRUPTED", "adk_error_code": "INTERRUPTED"})
+def interruption(task: JsonObject) -> Event:
+    """Return the event that ends a task whose process ended."""
+    codes = {"kagent_error_code": "INTERRUPTED", "adk_error_code": "INTERRUPTED"}
+    notice = {"messageId": f"{task['id']}-interrupted", "role": "ROLE_AGENT", "taskId": task["id"]}
+    notice |= {"contextId": task["contextId"], "parts": [{"text": INTERRUPTED_TEXT}]}
+    status = {"state": FAILED, "message": notice, "timestamp": now()}
+    ids = {"taskId": task["id"], "contextId": task["contextId"]}
+    return Event({"statusUpdate": ids | {"status": status, "metadata": codes}})
 
 
-def _tidy(task: Task) -> None:
-    """Take out of the history's end what the SDK has just put there too much: a partial, or a pause a second time."""
-    while task.history and _is_partial(task.history[-1]):
-        del task.history[-1]
-    if len(task.history) >= 3 and task.history[-3].message_id == task.history[-2].message_id:
-        del task.history[-2]
+def _apply_artifact(artifacts: list[JsonObject], update: JsonObject) -> None:
+    artifact = update["artifact"]
+    at = next((n for n, known in enumerate(artifacts) if known["artifactId"] == artifact["artifactId"]), None)
+    if at is None:
+        artifacts.append(artifact | {"parts": list(artifact["parts"])})
+    elif not update.get("append"):
+        artifacts[at] = artifact | {"parts": list(artifact["parts"])}
+    else:
+        parts = artifacts[at]["parts"]
+        for part in artifact["parts"]:
+            # Pieces of one text are one part, else a long answer would be thousands of them.
+            if parts and part.keys() == parts[-1].keys() == {"text"}:
+                parts[-1] = {"text": parts[-1]["text"] + part["text"]}
+            else:
+                parts.append(part)
 
 
-def _is_partial(message: Message) -> bool:
-    if not message.HasField("metadata"):
-        return False
-    fields = message.metadata.fields
-    return "kagent_adk_partial" in fields and fields["kagent_adk_partial"].bool_value
+def _listed(task: JsonObject, wanted: ListRequest) -> JsonObject:
+    kept = {key: item for key, item in task.items() if key != "artifacts" or wanted.include_artifacts}
+    return shortened(kept, wanted.history_length)
 
 
-def _offset(token: str, total: int) -> int:
-    if not token:
-        return 0
-    if not token.isdecimal() or int(token) > total:
-        raise InvalidParamsError(message=f"unknown pageToken '{token}'")
-    return int(token)
+def _time(task: JsonObject) -> datetime:
+    try:
+        told = datetime.fromisoformat(as_object(task["status"]).get("timestamp", ""))
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
+
+
+def _position(task: JsonObject) -> tuple[datetime, str]:
+    return _time(task), task["id"]
+
+
+def _token(task: JsonObject) -> str:
+    return base64.urlsafe_b64encode(f"{_time(task).isoformat()} {task['id']}".encode()).decode()
+
+
+def _cursor(token: str) -> tuple[datetime, str]:
+    """Read the place of the last task of a page; it stays right when tasks come or go."""
+    try:
+        time, _, task_id = base64.b64decode(token, altchars=b"-_", validate=True).decode().partition(" ")
+        return datetime.fromisoformat(time), task_id
+    except (binascii.Error, ValueError) as error:
+        raise RpcError(PARAMS, fields=[("pageToken", f"unknown page token '{token[:80]}'")]) from error
