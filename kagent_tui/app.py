@@ -24,6 +24,9 @@ from textual.screen import Screen
 from kagent_api.errors import InvalidSpec, KagentError
 from kagent_tui.cluster.cluster import Cluster
 from kagent_tui.cluster.contexts import Opened, Options, contexts, is_production, open_client
+from kagent_tui.cluster.kinds import JsonObject
+from kagent_tui.cluster.memory import ViewMemory
+from kagent_tui.cluster.snapshot import SnapshotStore
 from kagent_tui.cluster.workspace import Workspace
 from kagent_tui.commands.arguments import known_namespaces
 from kagent_tui.commands.defaults import COMMANDS
@@ -58,6 +61,9 @@ _log = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
 INBOX_DELAY_SECONDS = 1.0
+# The end of the program keeps one as well; these are for programs that are killed.
+SNAPSHOT_FIRST_SECONDS = 20.0
+SNAPSHOT_SECONDS = 600.0
 _WIDGETS = ("tones", "table", "text_pane", "status_bar", "key_bar", "notice", "prompt", "view_tabs")
 
 
@@ -78,6 +84,7 @@ class KagentApp(Host):
         all_namespaces: bool = False, readonly: bool = False, banner: str = "",
         opener: Callable[[Options], Opened] = open_client, drafts: DraftStore | None = None,
         clock: Callable[[], float] = time.time, config: Config | None = None, problems: Sequence[Problem] = (),
+        snapshots: SnapshotStore | None = None, memory: ViewMemory | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.config = config or Config()
@@ -93,7 +100,8 @@ class KagentApp(Host):
         self._fallback: tuple[str, ...] = ()
         # Production contexts in which the person has switched writing on.
         self._unlocked: set[str] = set()
-        self._browse = BrowseScreen(self.workspace)
+        self._snapshots = snapshots
+        self._browse = BrowseScreen(self.workspace, memory)
         self._chats: Chats | None = None
         self._objects = ObjectActions(self, self.workspace, drafts or DraftStore(), self._browse.tell)
 
@@ -158,18 +166,38 @@ class KagentApp(Host):
         context = opened.client.access.context
         readonly = options.readonly or (self.guarded(context) and context not in self._unlocked)
         cluster = Cluster(opened.client, namespaces=opened.namespaces, readonly=readonly, on_link=self._link_changed)
+        if self._snapshots is not None:
+            snapshot = await asyncio.to_thread(self._snapshots.read, cluster.scope)
+            if snapshot is not None:
+                cluster.preload(snapshot)
         async with cluster.running():
             self.workspace.cluster = cluster
             self._browse.attach(cluster)
             self.workspace.changed()
             inbox = asyncio.create_task(self._watch_inbox(cluster))
             try:
-                await asyncio.Event().wait()
+                await self._keep_snapshots(cluster)
             finally:
                 inbox.cancel()
+                self._write_snapshot(cluster.scope, cluster.snapshot)
                 self.workspace.waiting = None
                 self.workspace.cluster = None
                 self._browse.detach()
+
+    async def _keep_snapshots(self, cluster: Cluster) -> None:
+        """Keep what is seen for the next start, now and then, until cancelled."""
+        await asyncio.sleep(SNAPSHOT_FIRST_SECONDS)
+        while True:
+            await asyncio.to_thread(self._write_snapshot, cluster.scope, cluster.snapshot)
+            await asyncio.sleep(SNAPSHOT_SECONDS)
+
+    def _write_snapshot(self, scope: str, objects: list[tuple[str, JsonObject]] | None) -> None:
+        if self._snapshots is not None and objects is not None:
+            try:
+                self._snapshots.write(scope, objects)
+            except OSError as error:
+                # The next start is slower, that is all.
+                _log.warning("no snapshot kept: %s", error)
 
     def guarded(self, context: str) -> bool:
         """Tell whether a context opens read-only: as configured for it, else where its name says production."""
@@ -278,6 +306,12 @@ class KagentApp(Host):
 
     def action_mcp(self, filter_text: str | None = None) -> None:
         self._show("mcp", filter_text)
+
+    def action_providers(self, filter_text: str | None = None) -> None:
+        self._show("providers", filter_text)
+
+    def action_prompts(self, filter_text: str | None = None) -> None:
+        self._show("prompts", filter_text)
 
     def action_sessions(self, filter_text: str = "") -> None:
         if self.workspace.cluster is None:
@@ -392,6 +426,7 @@ class KagentApp(Host):
 
     def action_leave(self) -> None:
         self._keep_unsaved()
+        self._browse.remember()
         self.exit(0)
 
     @on(BrowseScreen.Requested)
@@ -466,6 +501,8 @@ def run_dashboard(
     app = KagentApp(
         kubeconfig=kubeconfig, context=context, namespace=namespace, all_namespaces=all_namespaces,
         readonly=readonly or config.readonly, banner=banner, config=config, problems=problems,
+        snapshots=SnapshotStore(state_home() / "snapshots") if config.snapshots else None,
+        memory=ViewMemory(state_home() / "views.json"),
     )  # fmt: skip
     write_log_to_file()
     with standard_error_on_the_terminal():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kagent_api.errors import KagentError, ObjectRef
@@ -19,6 +20,9 @@ from kagent_tui.cluster.kinds import (
     CONFIGMAP,
     MCP_SERVER,
     MODEL_CONFIG,
+    PROMPT_LABEL,
+    PROMPTS,
+    PROVIDER,
     REMOTE_MCP_SERVER,
     JsonObject,
     ref_of,
@@ -26,6 +30,7 @@ from kagent_tui.cluster.kinds import (
 )
 from kagent_tui.cluster.link import Link, summarise
 from kagent_tui.cluster.lookups import Known, keys_of
+from kagent_tui.cluster.snapshot import Snapshot
 from kagent_tui.cluster.store import Store
 
 if TYPE_CHECKING:
@@ -74,6 +79,9 @@ class Cluster:
         self._reflectors: dict[str, Reflector] = {}
         self._kinds: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # Objects of the last snapshot that their collection has not confirmed yet, by reflector.
+        self._cached: dict[str, set[ObjectRef]] = {}
+        self._cached_at = 0.0
 
     @property
     def context(self) -> str:
@@ -89,10 +97,16 @@ class Cluster:
         return f"{self.context} {self.server}"
 
     @property
+    def scope(self) -> str:
+        """The same with the namespaces shown."""
+        return f"{self.identity} {','.join(sorted(self.namespaces))}"
+
+    @property
     def link(self) -> Link:
         """How the connection is now."""
         states = {name: reflector.state for name, reflector in self._reflectors.items()}
-        return summarise(states, [name for name, kind in self._kinds.items() if kind in ESSENTIAL])
+        link = summarise(states, [name for name, kind in self._kinds.items() if kind in ESSENTIAL])
+        return replace(link, cached=self._cached_at) if self._cached and link.status != "refused" else link
 
     def link_of(self, kinds: tuple[str, ...]) -> Link:
         """How the collections of these kinds are now."""
@@ -102,6 +116,40 @@ class Cluster:
     def synced(self, kinds: tuple[str, ...]) -> bool:
         """Tell whether at least one collection of these kinds has been read."""
         return any(self._reflectors[name].synced.is_set() for name, kind in self._kinds.items() if kind in kinds)
+
+    def preload(self, snapshot: Snapshot) -> None:
+        """Show what was there the last time until each collection has been read. Before ``running``."""
+        for kind, obj in snapshot.objects:
+            ref = ref_of(obj, kind)
+            scope = ref.namespace if self.namespaces else ""
+            if not self.namespaces or ref.namespace in self.namespaces:
+                self.store.put(ref, obj, quiet=True)
+                self._cached.setdefault(f"{kind}/{scope}", set()).add(ref)
+        self._cached_at = snapshot.saved
+
+    @property
+    def snapshot(self) -> list[tuple[str, JsonObject]] | None:
+        """What is worth keeping for the next start; None while not everything has been read."""
+        if self._cached or not all(
+            reflector.synced.is_set() for name, reflector in self._reflectors.items() if self._kinds[name] in ESSENTIAL
+        ):
+            return None
+        return [
+            (kind, obj) for kind in dict.fromkeys(self._kinds.values()) for obj in self.store.objects(kind).values()
+        ]
+
+    def _confirm(self, name: str) -> None:
+        """Forget what only the snapshot knew once a collection has been read, or may not be."""
+        reflector = self._reflectors.get(name)
+        waiting = self._cached.get(name)
+        if reflector is None or waiting is None:
+            return
+        if not reflector.synced.is_set() and reflector.state.status != "refused":
+            return
+        del self._cached[name]
+        for ref in waiting:
+            if (ref.namespace, ref.name) not in reflector.store:
+                self.store.remove(ref)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -121,6 +169,8 @@ class Cluster:
         for namespace in self.namespaces or (None,):
             for kind in ESSENTIAL:
                 self._watch(kind, namespace, "")
+            self._watch(PROVIDER, namespace, "")
+            self._watch(PROMPTS, namespace, f"{PROMPT_LABEL}=true")
             # Tools of MCP servers as our operator writes them down; upstream's controller has none.
             self._watch(CONFIGMAP, namespace, f"{TOOLS_LABEL}=true")
 
@@ -129,15 +179,23 @@ class Cluster:
 
         def told(delta: Delta) -> None:
             ref = ref_of(delta.object, kind)
+            # A third of an object's size, and nobody looks at it: what is edited is read anew.
+            delta.object["metadata"].pop("managedFields", None)
             if delta.type == "DELETED":
                 self.store.remove(ref)
             else:
                 self.store.put(ref, delta.object)
 
-        reflector = Reflector(
-            self.client, resource_of(kind), namespace, label_selector=labels, on_delta=told, on_state=self._link_changed
-        )
         name = f"{kind}/{namespace or ''}"
+
+        def state_changed(state: LinkState) -> None:
+            self._confirm(name)
+            if self._on_link is not None:
+                self._on_link()
+
+        reflector = Reflector(
+            self.client, resource_of(kind), namespace, label_selector=labels, on_delta=told, on_state=state_changed
+        )
         self._reflectors[name] = reflector
         self._kinds[name] = kind
         self._spawn(reflector.run())
@@ -187,10 +245,6 @@ class Cluster:
     def _writable(self, ref: ObjectRef) -> None:
         if self.readonly:
             raise ReadOnly(ref)
-
-    def _link_changed(self, state: LinkState) -> None:
-        if self._on_link is not None:
-            self._on_link()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

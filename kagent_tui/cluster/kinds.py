@@ -21,6 +21,9 @@ __all__ = [
     "MCP_SERVER",
     "MODEL_CONFIG",
     "POD",
+    "PROMPTS",
+    "PROMPT_LABEL",
+    "PROVIDER",
     "REMOTE_MCP_SERVER",
     "SECRET",
     "VIEWS",
@@ -45,6 +48,11 @@ POD: Final = "Pod"
 SECRET: Final = "Secret"  # noqa: S105 - the name of a kind
 CONFIGMAP: Final = "ConfigMap"
 EVENT: Final = "Event"
+PROVIDER: Final = "ModelProviderConfig"
+# ConfigMaps with this label (upstream's) are prompt libraries. Here they are a kind of their own: the ConfigMaps of
+# tools are others.
+PROMPTS: Final = "PromptLibrary"
+PROMPT_LABEL: Final = "kagent.dev/prompt-library"
 
 
 class View(NamedTuple):
@@ -61,6 +69,8 @@ VIEWS: Final[Mapping[str, View]] = {
         View("agents", "Agents", (AGENT,)),
         View("models", "Models", (MODEL_CONFIG,)),
         View("mcp", "MCP servers", (REMOTE_MCP_SERVER, MCP_SERVER)),
+        View("providers", "Providers", (PROVIDER,)),
+        View("prompts", "Prompts", (PROMPTS,)),
     )
 }
 
@@ -93,6 +103,8 @@ def resource_of(kind: str) -> Resource:
         SECRET: r.SECRETS,
         CONFIGMAP: r.CONFIGMAPS,
         EVENT: r.EVENTS,
+        PROVIDER: r.MODELPROVIDERCONFIGS,
+        PROMPTS: r.CONFIGMAPS,
     }[kind]
 
 

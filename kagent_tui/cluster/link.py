@@ -27,6 +27,8 @@ class Link:
     status: LinkStatus = "connecting"
     error: KagentError | None = None
     last_event: float = 0.0
+    # When what is shown was written to disk (Unix time); 0 once the cluster itself has answered.
+    cached: float = 0.0
 
 
 def summarise(states: Mapping[str, LinkState], essential: Iterable[str]) -> Link:

@@ -62,11 +62,17 @@ def references(obj: JsonObject) -> list[Reference]:
             return list(_headers(spec, "spec", ref.namespace))
         case "MCPServer":
             return list(_mcp_server(spec, ref.namespace))
+        case "ModelProviderConfig":
+            name = text(mapping(spec.get("secretRef")).get("name"))
+            return [Reference("spec.secretRef", ObjectRef(SECRET, ref.namespace, name))] if name else []
         case _:
             return []
 
 
 def _agent(spec: JsonObject, namespace: str) -> Iterator[Reference]:
+    for place in ("byo", "declarative"):
+        block = mapping(mapping(spec.get(place)).get("deployment"))
+        yield from _environment(block, f"spec.{place}.deployment", namespace)
     if text(spec.get("type")) == "BYO":
         return
     declarative = mapping(spec.get("declarative"))
@@ -82,8 +88,24 @@ def _agent(spec: JsonObject, namespace: str) -> Iterator[Reference]:
         )
         if other:
             yield Reference(f"spec.declarative.{field}", ObjectRef(MODEL_CONFIG, namespace, other))
+    for index, entry in enumerate(items(mapping(declarative.get("promptTemplate")).get("dataSources"))):
+        name = text(mapping(entry).get("name"))
+        if name:
+            path = f"spec.declarative.promptTemplate.dataSources[{index}]"
+            yield Reference(path, ObjectRef(CONFIGMAP, namespace, name))
     for index, entry in enumerate(items(declarative.get("tools"))):
         yield from _tool(mapping(entry), f"spec.declarative.tools[{index}]", namespace)
+
+
+def _environment(deployment: JsonObject, path: str, namespace: str) -> Iterator[Reference]:
+    for index, entry in enumerate(items(deployment.get("env"))):
+        source = mapping(mapping(entry).get("valueFrom"))
+        for field, kind in (("secretKeyRef", SECRET), ("configMapKeyRef", CONFIGMAP)):
+            named = mapping(source.get(field))
+            # An optional one that is missing breaks nothing.
+            if text(named.get("name")) and named.get("optional") is not True:
+                target = ObjectRef(kind, namespace, text(named.get("name")))
+                yield Reference(f"{path}.env[{index}].valueFrom.{field}", target, key=text(named.get("key")))
 
 
 def _tool(tool: JsonObject, path: str, namespace: str) -> Iterator[Reference]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kagent_tui.cluster.kinds import JsonObject, ObjectRef
+from kagent_tui.cluster.kinds import CONFIGMAP, PROMPTS, JsonObject, ObjectRef
 from kagent_tui.cluster.references import references
 
 __all__ = ["COALESCE_SECONDS", "Changes", "Store"]
@@ -46,13 +46,21 @@ class Store:
 
     def used_by(self, ref: ObjectRef) -> list[ObjectRef]:
         """Return the objects that refer to this one, sorted."""
-        return sorted(self._users.get(ref, ()))
+        # Agents name a prompt library as the ConfigMap that it is.
+        named = ref._replace(kind=CONFIGMAP) if ref.kind == PROMPTS else ref
+        return sorted(self._users.get(named, ()))
 
-    def put(self, ref: ObjectRef, obj: JsonObject) -> None:
-        """Add or replace one object."""
-        self._objects.setdefault(ref.kind, {})[ref] = obj
+    def put(self, ref: ObjectRef, obj: JsonObject, *, quiet: bool = False) -> None:
+        """Add or replace one object; ``quiet`` tells nobody (they are not there yet)."""
+        objects = self._objects.setdefault(ref.kind, {})
+        before = objects.get(ref)
+        objects[ref] = obj
+        if before is not None and _version(before) == _version(obj):
+            # A snapshot's object that is confirmed: it looks the same.
+            return
         self._index(ref, frozenset(reference.target for reference in references(obj)))
-        self._mark(ref)
+        if not quiet:
+            self._mark(ref)
 
     def remove(self, ref: ObjectRef) -> None:
         """Forget one object."""
@@ -109,3 +117,9 @@ class Store:
             self._targets[ref] = targets
         else:
             self._targets.pop(ref, None)
+
+
+def _version(obj: JsonObject) -> tuple[object, object]:
+    meta: JsonObject = obj.get("metadata") or {}
+    # Objects without a version (tests, half-read ones) are never the same.
+    return meta.get("uid"), meta.get("resourceVersion") or object()

@@ -19,6 +19,12 @@ _APP = (
     Command(
         "app.mcp", "mcp", "the table of MCP servers", "app", (), ("mcp", "servers", "rmcps", "mcpservers"), "[FILTER]"
     ),
+    Command(
+        "app.providers", "providers", "the table of model providers", "app", (),
+        ("providers", "provider", "mprov", "modelproviderconfigs"), "[FILTER]",
+    ),
+    Command("app.prompts", "prompts", "the table of prompt libraries", "app", (), ("prompts", "prompt", "libraries"),
+            "[FILTER]"),
     Command("app.sessions", "sessions", "the sessions of all agents", "app", (), ("sessions", "session"), "[FILTER]"),
     Command(
         "app.approvals", "approvals", "what waits for your decision", "app", ("A",), ("approvals", "inbox"), footer=85
@@ -35,7 +41,7 @@ _APP = (
     Command("app.suspend-process", "suspend", "go back to the shell for a while", "app", ("ctrl+z",), ("suspend",)),
     Command("app.leave", "quit", "leave kagent-tui", "app", ("ctrl+q",), ("q", "q!", "quit", "exit"), footer=95),
     Command("app.interrupt", "how to leave", "say which key leaves", "app", ("ctrl+c",)),
-)
+)  # fmt: skip
 
 _BROWSE = (
     Command("browse.open", "open", "open what is under the cursor", "browse", ("enter",), footer=10),

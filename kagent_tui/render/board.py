@@ -108,6 +108,17 @@ class Board:
         self.filters[view] = expression.strip()
         self.listings[view].filter(matcher)
 
+    def sort(self, view: str, column: str, *, descending: bool = False) -> None:
+        """Order a view by a column; one that it does not have changes nothing."""
+        found = next((index for index, one in enumerate(TABLES[view].columns) if one.id == column), None)
+        if found is not None:
+            self.listings[view].sort(found, descending=descending)
+
+    def sorting(self, view: str) -> tuple[str, bool]:
+        """Return the column that a view is ordered by, and whether downwards."""
+        index, descending = self.listings[view].sorting
+        return TABLES[view].columns[index].id, descending
+
     def _affected(self, changes: Changes) -> set[ObjectRef]:
         store = self._store
         affected = set(changes)

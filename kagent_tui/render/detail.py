@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from kagent_api.errors import ObjectRef
-from kagent_tui.cluster.kinds import AGENT, MODEL_CONFIG, SECRET, JsonObject, ref_of
+from kagent_tui.cluster.kinds import AGENT, CONFIGMAP, MODEL_CONFIG, PROVIDER, SECRET, JsonObject, ref_of
 from kagent_tui.cluster.lookups import Known
 from kagent_tui.cluster.references import Reference, mapping, references, text
 from kagent_tui.render.age import age
 from kagent_tui.render.conditions import MARK_BAD, MARK_OK, MARK_WAIT, conditions, waiting_state
 from kagent_tui.render.models import model_label, model_note
+from kagent_tui.render.prompts import fragments
+from kagent_tui.render.providers import provider_models
 from kagent_tui.render.row import World
 from kagent_tui.render.servers import server_command
 from kagent_tui.render.text import BLANK, Line, Span, Tone, head, line, note, span
@@ -28,6 +30,8 @@ def describe(
 ) -> list[Line]:  # fmt: skip
     """Return the overview of an object."""
     ref = ref_of(obj)
+    if ref.kind == CONFIGMAP:
+        return [*_title(obj, ref_of(obj, "Prompt library"), now), *_used_by(used_by), *_library(obj)]
     return [
         *_title(obj, ref, now),
         *_conditions(obj, now),
@@ -170,9 +174,32 @@ def _spec(obj: JsonObject, ref: ObjectRef) -> Iterator[Line]:
         if base:
             yield line(Span("  at ", Tone.DIM), span(base))
         yield BLANK
+    elif ref.kind == PROVIDER:
+        yield from _provider(obj, spec)
     elif server_command(obj):
         yield head("Server")
         yield line(Span("  "), span(server_command(obj)), indent=2)
+        yield BLANK
+
+
+def _provider(obj: JsonObject, spec: JsonObject) -> Iterator[Line]:
+    yield head("Provider")
+    yield line(Span("  "), span(text(spec.get("type")) or "?"))
+    if text(spec.get("endpoint")):
+        yield line(Span("  at ", Tone.DIM), span(text(spec.get("endpoint"))))
+    yield BLANK
+    found = provider_models(obj)
+    yield head(f"Models ({len(found)})")
+    yield from (line(Span("  "), span(name)) for name in found)
+    if not found:
+        yield note("none found yet")
+    yield BLANK
+
+
+def _library(obj: JsonObject) -> Iterator[Line]:
+    for name, content in fragments(obj).items():
+        yield head(f"Fragment {name}")
+        yield from (line(Span("  "), span(part), indent=2) for part in content.splitlines())
         yield BLANK
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kagent_tui.cluster.link import Link
@@ -25,7 +24,6 @@ class Headline:
     namespaces: tuple[str, ...] = ()
     readonly: bool = False
     banner: str = ""
-    counts: Sequence[tuple[str, int]] = ()
     trouble: int = 0
     waiting: int = 0
 
@@ -44,10 +42,8 @@ def context_spans(head: Headline) -> list[Span]:
 
 
 def count_spans(head: Headline) -> list[Span]:
-    """Say how much there is, and how much of it is in trouble."""
+    """Say what waits for a decision and how much is in trouble; the tabs count the rest."""
     spans: list[Span] = []
-    for name, count in head.counts:
-        spans += (Span(f"  {name} ", Tone.DIM), Span(str(count)))
     if head.waiting:
         spans.append(Span(f"  approvals {head.waiting}", Tone.WARN))
     if head.trouble:
@@ -55,9 +51,12 @@ def count_spans(head: Headline) -> list[Span]:
     return spans
 
 
-def link_spans(link: Link, now: float) -> list[Span]:
-    """Say how the link is; ``now`` is monotonic time."""
+def link_spans(link: Link, now: float, wall: float = 0.0) -> list[Span]:
+    """Say how the link is; ``now`` is monotonic time, ``wall`` Unix time."""
     silent = max(0.0, now - link.last_event) if link.last_event else 0.0
+    if link.cached and link.status in ("connecting", "live", "lost"):
+        state = "no connection, trying again" if link.status == "lost" else "connecting"
+        return [Span(f"○ cached {duration(max(0.0, wall - link.cached))} ago", Tone.WARN), Span(f", {state}", Tone.DIM)]
     match link.status:
         case "connecting":
             return [Span("○ connecting", Tone.WARN)]

@@ -14,6 +14,8 @@ _FIRST_STEPS = {
     "agents": "make one with N, or apply YAML: kubectl apply -f agent.yaml",
     "models": "make one with N: a Secret with the key, then a ModelConfig that names it",
     "mcp": "make one with N: a RemoteMCPServer for a URL, an MCPServer for a command",
+    "providers": "a ModelProviderConfig lists the models of a provider: kubectl apply -f provider.yaml",
+    "prompts": 'a prompt library is a ConfigMap with the label kagent.dev/prompt-library: "true"',
 }
 
 

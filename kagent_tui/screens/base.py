@@ -129,5 +129,5 @@ def headline(workspace: Workspace) -> Headline:
     tally = workspace.tally()
     return Headline(
         workspace.context, workspace.colour, workspace.production, workspace.namespaces, workspace.readonly,
-        workspace.banner, tally.counts, tally.trouble, workspace.waiting or 0,
+        workspace.banner, tally.trouble, workspace.waiting or 0,
     )  # fmt: skip

@@ -6,6 +6,7 @@ It paints what the board says has changed; it never asks the cluster anything it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import ClassVar
 
 from textual import events, on
@@ -17,7 +18,8 @@ from textual.widget import Widget
 from kagent_api.errors import InvalidSpec, ObjectRef
 from kagent_tui.cluster.cluster import Cluster
 from kagent_tui.cluster.history import History, Place
-from kagent_tui.cluster.kinds import AGENT, VIEWS, view_of
+from kagent_tui.cluster.kinds import AGENT, PROMPTS, VIEWS, view_of
+from kagent_tui.cluster.memory import Remembered, ViewMemory
 from kagent_tui.cluster.store import Changes
 from kagent_tui.cluster.workspace import Workspace
 from kagent_tui.render.board import Board
@@ -61,11 +63,12 @@ class BrowseScreen(BaseScreen[None]):
             self.action = action
             self.ref = ref
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, memory: ViewMemory | None = None) -> None:
         super().__init__(workspace, trail="agents")
         self.board = Board(clock=workspace.clock)
         workspace.tally = lambda: self.board.tally
         self.view = VIEWS["agents"]
+        self._memory = memory or ViewMemory(None)
         self._cluster: Cluster | None = None
         self._feed: DetailFeed | None = None
         self._unwatch: Callable[[], None] | None = None
@@ -102,6 +105,7 @@ class BrowseScreen(BaseScreen[None]):
         """Show another cluster."""
         self.detach()
         self._cluster = cluster
+        self._recall(cluster.identity)
         self.board.fill(cluster.store)
         self._unwatch = cluster.store.subscribe(self._store_changed)
         self._show_view()
@@ -112,7 +116,27 @@ class BrowseScreen(BaseScreen[None]):
         if self.is_running:
             self._show_view()
 
+    def _recall(self, identity: str) -> None:
+        """Put the view, its filters and its sorting back as they were in this context."""
+        remembered = self._memory.recall(identity)
+        self.view = VIEWS.get(remembered.view, self.view)
+        for view in VIEWS:
+            with suppress(InvalidSpec):
+                self.board.filter(view, remembered.filters.get(view, ""))
+            column, descending = remembered.sorts.get(view, ("name", False))
+            self.board.sort(view, column, descending=descending)
+        self._history = History(Place(self.view.id, self.board.filters[self.view.id]))
+
+    def remember(self) -> None:
+        """Write down view, filters and sorting of this context."""
+        if self._cluster is not None:
+            sorts = {view: self.board.sorting(view) for view in VIEWS}
+            filters = {view: text for view, text in self.board.filters.items() if text}
+            kept = {view: sort for view, sort in sorts.items() if sort != ("name", False)}
+            self._memory.keep(self._cluster.identity, Remembered(self.view.id, filters, kept))
+
     def _let_go(self) -> None:
+        self.remember()
         if self._unwatch is not None:
             self._unwatch()
             self._unwatch = None
@@ -124,7 +148,8 @@ class BrowseScreen(BaseScreen[None]):
         super().refresh_header()
         if self.is_running:
             self._show_counts()
-            self.table.stale = self.workspace.link.status in ("lost", "expired")
+            link = self.workspace.link
+            self.table.stale = link.status in ("lost", "expired") or bool(link.cached)
 
     def show_view(self, name: str, filter_text: str | None = None) -> None:
         """Go to a view; a filter given with it replaces the one it had."""
@@ -251,6 +276,8 @@ class BrowseScreen(BaseScreen[None]):
     def _row_for(self, action: str) -> ObjectRef | None:
         ref = self.table.cursor if self.is_running else None
         if ref is None or (action == "logs" and ref.kind not in (AGENT, "MCPServer")):
+            return None
+        if ref.kind == PROMPTS and action == "why":
             return None
         return None if action in ("chat", "chat_beside", "sessions") and ref.kind != AGENT else ref
 

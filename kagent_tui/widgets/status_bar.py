@@ -62,7 +62,7 @@ class StatusBar(Widget):
         return context_spans(self.headline)
 
     def _right(self) -> list[Span]:
-        spans = link_spans(self.link, time.monotonic())
+        spans = link_spans(self.link, time.monotonic(), time.time())
         return [*spans, *count_spans(self.headline)] if self.link.status in ("live", "lost") else spans
 
 
