@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Final, NoReturn, cast
 
 from kagent_api.errors import KagentError
@@ -189,6 +190,9 @@ def _settings(arguments: argparse.Namespace) -> object:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    # httpx brings its own command line along, which costs 6 MB where rich and pygments are installed; it does without.
+    sys.modules.setdefault("httpx._main", cast(ModuleType, None))
+
     import asyncio
 
     from kagent_operator.logs import configure_logs
