@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kagent_operator.reconcile import Operator
 from kagent_operator.reconcile.keys import Key
+from kagent_operator.traffic import Traffic
 from kagent_operator.translate.fields import JsonObject
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ def state_directory(options: Options) -> Path:
 
 @asynccontextmanager
 async def open_api(
-    options: Options, operator: Operator, client: KubeClient, namespaces: tuple[str, ...]
+    options: Options, operator: Operator, client: KubeClient, namespaces: tuple[str, ...], traffic: Traffic
 ) -> AsyncGenerator[ASGIApp]:
-    """Open the store and yield the app; closes the store at the end. Raises KagentError."""
+    """Open the store and yield the app, its traffic counted; closes the store at the end. Raises KagentError."""
     from kagent_operator.gateway import GatewaySettings, KubeWriter, create_app
     from kagent_operator.store import Store
 
@@ -73,4 +74,11 @@ async def open_api(
             auth_mode=options.auth_mode,
             user_id_claim=options.user_id_claim,
         )
-        yield create_app(agents=Directory(operator), store=store, settings=settings, writer=KubeWriter(client))
+        app = create_app(
+            agents=Directory(operator),
+            store=store,
+            settings=settings,
+            writer=KubeWriter(client),
+            on_event=traffic.event,
+        )
+        yield traffic.counting(app, [str(getattr(route, "path", "")) for route in app.routes])

@@ -24,6 +24,7 @@ from kagent_api.kube import Access, KubeClient, load_access
 from kagent_api.names import VERSION
 from kagent_operator.reconcile import Operator
 from kagent_operator.reconcile.leader import Leader, OtherController, find_other_controller
+from kagent_operator.traffic import Traffic
 from kagent_operator.translate.settings import Settings
 
 if TYPE_CHECKING:
@@ -150,10 +151,12 @@ async def _serve(
             return "; ".join(operator.cache.problems()) or "the cluster's objects are being listed"
         return "" if api_serves.is_set() else "the HTTP API is starting"
 
+    traffic = Traffic()
+
     def metrics() -> str:
         from kagent_operator.metrics import render_metrics
 
-        return render_metrics(operator)
+        return render_metrics(operator, traffic)
 
     health = create_health_app(ready=ready, metrics=metrics)
     async with asyncio.TaskGroup() as group:
@@ -161,7 +164,7 @@ async def _serve(
         await _imported("kagent_operator.store", "kagent_operator.gateway")
         from kagent_operator.api import open_api
 
-        async with open_api(options, operator, client, namespaces) as app:
+        async with open_api(options, operator, client, namespaces, traffic) as app:
             await _serve_app(app, options.http_address, stop, started=api_serves)
 
 

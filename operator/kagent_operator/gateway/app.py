@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -59,6 +59,7 @@ def create_app(
     settings: GatewaySettings | None = None,
     http: httpx.AsyncClient | None = None,
     writer: ResourceWriter | None = None,
+    on_event: Callable[[str, str, str], None] | None = None,
 ) -> Starlette:
     """Return the gateway. It uses the store and does not close it; a client of its own it closes at shutdown.
 
@@ -80,6 +81,7 @@ def create_app(
         cards=CardReader(client),
         dialects=DialectMemory(),
         writer=writer,
+        on_event=on_event,
     )
 
     @asynccontextmanager

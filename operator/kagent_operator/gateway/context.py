@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -44,6 +45,7 @@ class Gateway:
     cards: CardReader
     dialects: DialectMemory
     writer: ResourceWriter | None = None
+    on_event: Callable[[str, str, str], None] | None = None  # agent, event, its data: after it was stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,8 @@ async def add_event(request: Request) -> Response:
     event = await gateway.store.sessions.add_event(
         acting.user_id, session_id, text_field(body, "id") or str(uuid.uuid4()), written
     )
+    if gateway.on_event is not None:
+        gateway.on_event(agent, event.id, written)
     return ok(_event(event), "Event added to session successfully", status=201)
 
 
