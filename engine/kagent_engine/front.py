@@ -65,6 +65,11 @@ class Front:
             return
         await self._app(scope, receive, send)
 
+    async def drain(self) -> None:
+        """Let the turns of the real app end while their listeners still hear them."""
+        if self._app is not None:
+            await self._app.drain()
+
     async def _live(self, receive: Receive, send: Send) -> None:
         """Start at once, load behind it, and leave the real app's lifespan when told to shut down."""
         await receive()

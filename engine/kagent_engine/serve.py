@@ -21,6 +21,8 @@ from kagent_engine.front import Front
 from kagent_engine.settings import Settings
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from kagent_engine.server.app import App
 
 __all__ = ["run"]
@@ -33,7 +35,26 @@ _CLOSE_SECONDS: Final = 3
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but a stop that was asked for and went well is no death by signal."""
+    """uvicorn, but turns end before their streams are cut, and a stop that was asked for is no death by signal."""
+
+    def __init__(self, config: uvicorn.Config, front: Front) -> None:
+        super().__init__(config)
+        self._front = front
+        self._draining: asyncio.Task[None] | None = None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen no more, drain, then do what uvicorn does."""
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        self._draining = asyncio.create_task(self._front.drain())
+        await asyncio.wait([self._draining])
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; who asks a second time does not want to wait for turns."""
+        if self._draining is not None:
+            self._draining.cancel()
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -63,7 +84,8 @@ def run(directory: Path, settings: Settings, *, host: str, port: int) -> int:
             log_config=None,
             timeout_graceful_shutdown=_CLOSE_SECONDS,
             lifespan="on",
-        )
+        ),
+        front,
     )
     failures: list[KagentError] = []
 

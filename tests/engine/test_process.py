@@ -181,6 +181,54 @@ def test_version_and_wrong_usage(folder: Path) -> None:
     assert "mcp-bridge" in run(folder, "--help").stdout
 
 
+def test_a_turn_that_runs_when_the_process_is_told_to_end_is_finished_and_heard(folder: Path) -> None:
+    """SIGTERM in the middle of a stream: new callers are refused, the running turn ends and its listener hears it."""
+    model_port, port = free_port(), free_port()
+    model = {"type": "openai", "model": "m", "base_url": f"http://127.0.0.1:{model_port}/v1"}
+    write(folder, CONFIG | {"model": model, "stream": True}, CARD)
+    chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    with socket.create_server(("127.0.0.1", model_port)) as listener:
+        listener.settimeout(60)
+        program = [sys.executable, "-m", "kagent_engine.cli", "--port", str(port), "--filepath", str(folder)]
+        process = subprocess.Popen(program, stderr=subprocess.DEVNULL, env=environment(folder))
+        try:
+            wait_for(f"http://127.0.0.1:{port}/readyz")
+            message = {"kind": "message", "role": "user", "messageId": "m", "parts": [{"kind": "text", "text": "x"}]}
+            body = {"jsonrpc": "2.0", "id": 1, "method": "message/stream", "params": {"message": message}}
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/", json.dumps(body).encode())
+            stream = urllib.request.urlopen(request, timeout=60)
+            asked, _ = listener.accept()
+            process.send_signal(signal.SIGTERM)
+            wait_until_refused(port)
+            deltas: list[dict[str, Any]] = [{"delta": {"content": "late"}}, {"delta": {}, "finish_reason": "stop"}]
+            lines = [f"data: {json.dumps(chunk | {'choices': [delta | {'index': 0}]})}\n\n" for delta in deltas]
+            head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+            asked.sendall((head + "".join(lines) + "data: [DONE]\n\n").encode())
+            asked.close()
+            heard = stream.read().decode()
+            code = process.wait(timeout=60)
+        finally:
+            process.kill()
+            process.wait()
+
+    last = json.loads(heard.strip().splitlines()[-1].removeprefix("data: "))["result"]
+    assert last["status"]["state"] == "completed"
+    assert "late" in heard
+    assert code == 0
+
+
+def wait_until_refused(port: int) -> None:
+    """Return when no one listens on a port any more; bounded."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"port {port} still takes connections")
+
+
 def test_a_turn_that_a_crash_broke_off_is_said_to_be_so_and_the_session_goes_on(folder: Path) -> None:
     """kill -9 in the middle of a turn: the task must not stay working for ever, and what was said is kept."""
     model_port, port = free_port(), free_port()

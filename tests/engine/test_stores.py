@@ -152,7 +152,7 @@ async def test_the_store_file_is_private_and_one_of_a_newer_version_is_refused(t
     path = tmp_path / "s.db"
     store = SqliteStore(path)
     await store.create("s", "alice", name="", source="")
-    await store._do(lambda db: db.execute("PRAGMA user_version = 99"))  # pyright: ignore[reportPrivateUsage]
+    store._now(lambda db: db.execute("PRAGMA user_version = 99"))  # pyright: ignore[reportPrivateUsage]
     await store.aclose()
 
     assert path.stat().st_mode & 0o077 == 0

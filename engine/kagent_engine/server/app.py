@@ -97,6 +97,7 @@ class App:
             await serving.started()
         yield
         await self.drain()
+        await serving.board.aclose()
         await serving.executor.aclose()
         await serving.hooks.aclose()
         await serving.agent.aclose()
