@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from kagent_api.engine_config import Compaction, MemorySettings
 from kagent_engine.agent import Agent
@@ -17,6 +18,7 @@ from kagent_engine.server.app import Serving
 from kagent_engine.sessions import Store, open_store
 from kagent_engine.settings import Settings
 from kagent_engine.tools.ask_user import AskUser
+from kagent_engine.tools.base import Tool
 from kagent_engine.tools.sources import build_sources
 
 __all__ = ["compose"]
@@ -43,16 +45,17 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
         if getattr(config, option):
             logger.warning("config.json: %s is set, which this engine does not act on", option)
     memory = _memory(config.memory, store) if config.memory else None
+    skills = _skills(settings)
     servers = (*config.http_tools, *config.sse_tools)
     agent = Agent(
         name=settings.name.replace("-", "_"),
-        instruction=config.instruction,
+        instruction=config.instruction + skills.notes,
         model=build_model(config.model, paths=settings.paths),
         store=store,
         sources=sources.all,
-        own_tools=[AskUser(), *([SaveMemory(memory), LoadMemory(memory)] if memory else [])],
+        own_tools=[AskUser(), *([SaveMemory(memory), LoadMemory(memory)] if memory else []), *skills.tools],
         memory=memory,
-        require_approval=frozenset(name for server in servers for name in server.require_approval),
+        require_approval=frozenset(name for server in servers for name in server.require_approval) | skills.guarded,
         limits=Limits(tool_rounds=settings.tool_rounds),
         compaction=_rules(compaction) if compaction else None,
         summarizer=build_model(summarizer, paths=settings.paths) if summarizer else None,
@@ -83,6 +86,27 @@ def _memory(settings: MemorySettings, store: Store) -> Recollection | None:
     except ConfigError as error:
         logger.warning("there is no memory: %s", error)
         return None
+
+
+class _Skills(NamedTuple):
+    tools: Sequence[Tool] = ()
+    notes: str = ""
+    guarded: frozenset[str] = frozenset()
+
+
+def _skills(settings: Settings) -> _Skills:
+    """Return what an agent's skills add; outside of a Pod nothing holds a command in, so each needs a person's yes."""
+    if settings.skills_folder is None:
+        return _Skills()
+    from kagent_engine.skills import SHELL, read_skills, skill_tools, skills_notes
+
+    folder = settings.paths.resolve(str(settings.skills_folder)).resolve()
+    found = read_skills(folder)
+    if not found:
+        logger.warning("there is no skill (a folder with SKILL.md) below %s", folder)
+        return _Skills()
+    guarded = frozenset[str]() if settings.contained else frozenset({SHELL})
+    return _Skills(skill_tools(found, folder), skills_notes(found), guarded)
 
 
 def _rules(compaction: Compaction) -> CompactionRules:

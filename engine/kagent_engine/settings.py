@@ -46,7 +46,10 @@ class PathMap:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``controller_url`` is empty where this engine keeps its sessions itself."""
+    """``controller_url`` is empty where this engine keeps its sessions itself.
+
+    ``contained`` is False where the process is a plain program of somebody's machine, as in the local cluster.
+    """
 
     name: str = "agent"
     namespace: str = "default"
@@ -59,6 +62,8 @@ class Settings:
     largest_request: int | None = _LARGEST_REQUEST
     log_level: str = "INFO"
     host_name: str = ""
+    skills_folder: Path | None = None
+    contained: bool = True
 
     @property
     def agent_id(self) -> str:
@@ -87,6 +92,8 @@ class Settings:
             largest_request=_size(env, "A2A_MAX_CONTENT_LENGTH"),
             log_level=(env.get("LOG_LEVEL") or "INFO").upper(),
             host_name=env.get("HOSTNAME") or "",
+            skills_folder=Path(env["KAGENT_SKILLS_FOLDER"]) if env.get("KAGENT_SKILLS_FOLDER") else None,
+            contained=not env.get("KAGENT_TUI_PATHS"),
         )
 
 
