@@ -7,13 +7,15 @@ import sys
 from collections.abc import Callable
 
 from bench.dashboard import dashboard
+from bench.engine import engine, soak
 from bench.localcluster import localcluster
 from bench.operator import operator
-from bench.road import Figure, engine, road
+from bench.road import Figure, road
 
 SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "road": road,
     "engine": engine,
+    "soak": soak,
     "localcluster": localcluster,
     "dashboard": dashboard,
     "operator": operator,
@@ -30,7 +32,7 @@ def main() -> int:
         parser.error(f"there is no suite {', '.join(sorted(unknown))}; there are: {', '.join(SUITES)}")
     for name in chosen:
         for figure in SUITES[name](args.rounds):
-            sys.stdout.write(f"{figure.name:<58} {figure.value:>10.2f} {figure.unit:<4} goal {figure.goal}\n")
+            sys.stdout.write(f"{figure.name:<60} {figure.value:>10.2f} {figure.unit:<4} goal {figure.goal}\n")
             sys.stdout.flush()
     return 0
 

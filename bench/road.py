@@ -1,9 +1,8 @@
-"""The road of the demo: cluster serving, every sample agent Ready, first usable frame, an agent's start and memory."""
+"""The road of the demo: cluster serving, every sample agent Ready, first usable frame."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import pty
 import select
@@ -30,7 +29,7 @@ from kagent_tui.local.process import ClusterProcess, free_port
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["Figure", "engine", "road"]
+__all__ = ["Figure", "road"]
 
 _PROGRAMS = Path(sys.executable).parent
 
@@ -74,30 +73,6 @@ def road(rounds: int) -> list[Figure]:
         Figure("dashboard: start to the first frame", statistics.median(frame), "s", "<= 0.8"),
         Figure("dashboard: start to a frame with the agents in it", statistics.median(rows), "s", ""),
         Figure("demo: everything stopped", statistics.median(stop), "s", ""),
-    ]
-
-
-def engine(rounds: int) -> list[Figure]:
-    """Measure an agent process by itself: start to card, memory without tools and with one MCP session."""
-    start: list[float] = []
-    ready: list[float] = []
-    plain: list[float] = []
-    with_mcp: list[float] = []
-    with mcp_server() as mcp_url:
-        for _ in range(rounds):
-            with _engine({}) as (seconds, ready_after, pid, _url):
-                start.append(seconds)
-                ready.append(ready_after)
-                plain.append(_rss(pid))
-            tools: dict[str, object] = {"http_tools": [{"params": {"url": mcp_url, "headers": {}}, "tools": []}]}
-            with _engine(tools) as (_seconds, _ready, pid, url):
-                _say_hello(url)
-                with_mcp.append(_rss(pid))
-    return [
-        Figure("engine: start to agent card", statistics.median(start), "s", "<= 1"),
-        Figure("engine: start to ready for a message", statistics.median(ready), "s", "<= 1"),
-        Figure("engine: memory without tools", statistics.median(plain), "MB", "< 90"),
-        Figure("engine: memory after a turn with an MCP session", statistics.median(with_mcp), "MB", "< 110"),
     ]
 
 
@@ -168,56 +143,6 @@ def _drain(fd: int) -> None:
 
 
 @contextmanager
-def _engine(extra: dict[str, object]) -> Generator[tuple[float, float, int, str]]:
-    """Start an engine with the scripted model behind it; yield (seconds to card, seconds to ready, pid, base URL)."""
-    port, model_port = free_port(), free_port()
-    program = str(_PROGRAMS / "kagent-engine")
-    with tempfile.TemporaryDirectory() as folder:
-        config = {
-            "model": {"type": "openai", "model": "scripted", "base_url": f"http://127.0.0.1:{model_port}/v1"},
-            "description": "bench",
-            "instruction": "You are measured.",
-            "stream": True,
-            **extra,
-        }
-        card: dict[str, object] = {
-            "name": "bench",
-            "description": "bench",
-            "version": "",
-            "skills": [],
-            "capabilities": {"streaming": True},
-        }
-        card |= {"defaultInputModes": ["text"], "defaultOutputModes": ["text"], "url": f"http://127.0.0.1:{port}"}
-        (Path(folder) / "config.json").write_text(json.dumps(config))
-        (Path(folder) / "agent-card.json").write_text(json.dumps(card))
-        env = os.environ | {"KAGENT_NAME": "bench", "KAGENT_NAMESPACE": "bench", "KAGENT_TUI_STATE": folder}
-        model = subprocess.Popen(
-            [program, "scripted-model", "--port", str(model_port)],
-            env=env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        _until_served(f"http://127.0.0.1:{model_port}/health")
-        begin = time.perf_counter()
-        process = subprocess.Popen(
-            [program, "--port", str(port), "--filepath", folder],
-            env=env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _until_served(f"{url}/.well-known/agent-card.json")
-            card_after = time.perf_counter() - begin
-            _until_served(f"{url}/readyz")
-            yield card_after, time.perf_counter() - begin, process.pid, url
-        finally:
-            for each in (process, model):
-                each.terminate()
-                each.wait(20)
-
-
-@contextmanager
 def mcp_server() -> Generator[str]:
     """Serve mcp-server-time over streamable HTTP by our own bridge."""
     port = free_port()
@@ -238,14 +163,6 @@ def mcp_server() -> Generator[str]:
         process.wait(20)
 
 
-def _say_hello(url: str) -> None:
-    message = {"messageId": "bench", "role": "user", "kind": "message", "parts": [{"kind": "text", "text": "hello"}]}
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {"message": message}})
-    request = urllib.request.Request(url, body.encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        answer.read()
-
-
 def _until_served(url: str) -> None:
     deadline = time.perf_counter() + 60
     while True:
@@ -256,11 +173,3 @@ def _until_served(url: str) -> None:
             if time.perf_counter() > deadline:
                 raise
             time.sleep(0.005)
-
-
-def _rss(pid: int) -> float:
-    """Return the resident memory of a process in MB (10^6 bytes), from /proc."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    raise RuntimeError(f"no VmRSS for process {pid}")
