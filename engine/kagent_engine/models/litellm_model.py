@@ -153,6 +153,7 @@ def call_arguments(settings: ModelSettings, env: Mapping[str, str]) -> JsonObjec
         "top_k": settings.top_k,
         "max_tokens": settings.max_output_tokens or settings.max_tokens,
         "timeout": settings.timeout,
+        "stop": list(settings.stop_sequences) or None,
         "extra_headers": dict(settings.headers) or None,
     }
     match settings.type:

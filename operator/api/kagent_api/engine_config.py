@@ -153,6 +153,7 @@ class ModelSettings(Section):
     api_format: str | None = None
     token_exchange: TokenExchange | None = None
     options: Annotated[dict[str, str], _none_as({})] = Field(default_factory=dict)
+    stop_sequences: Strings = ()  # ours; upstream's controller leaves them out
 
 
 class McpParams(Section):

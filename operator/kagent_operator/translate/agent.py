@@ -146,7 +146,7 @@ class _Models:
     def __init__(self, agent: JsonObject, world: World, settings: Settings, profile: Profile) -> None:
         self._agent = agent
         self._world = world
-        self._profile = profile
+        self._profile: Profile = profile
         self.hashes: list[str] = []
         self.warnings: list[str] = []
         self.pod = PodPart()
@@ -173,7 +173,7 @@ class _Models:
     def _use(self, name: str, field_path: str) -> ModelPart:
         ref = ObjectRef("Agent", namespace_of(self._agent), name_of(self._agent))
         found = find_model_config(self._world, ref.namespace, name, owner=ref, field_path=field_path)
-        part = translate_model(found, self._world)
+        part = translate_model(found, self._world, self._profile)
         runtime = text(self._agent, "spec", "declarative", "runtime")
         if part.config["type"] == "foundry" and self._profile == "upstream" and runtime != "go":
             raise InvalidSpec(

@@ -25,9 +25,11 @@ from kagent_operator.translate.fields import (
     secret_values,
     section,
     string_map,
+    strings,
     text,
 )
 from kagent_operator.translate.go_json import sorted_map
+from kagent_operator.translate.settings import Profile
 from kagent_operator.translate.world import World
 
 __all__ = ["ModelPart", "PodPart", "embedding", "find_model_config", "tls_fields", "tls_pod_part", "translate_model"]
@@ -95,8 +97,8 @@ def find_model_config(world: World, namespace: str, name: str, *, owner: ObjectR
     return found
 
 
-def translate_model(model_config: JsonObject, world: World) -> ModelPart:
-    """Translate one ModelConfig.
+def translate_model(model_config: JsonObject, world: World, profile: Profile = "kagent-tui") -> ModelPart:
+    """Translate one ModelConfig for an engine.
 
     Raises InvalidSpec for an unknown provider or a missing provider block, MissingReference for objects not there.
     """
@@ -113,7 +115,7 @@ def translate_model(model_config: JsonObject, world: World) -> ModelPart:
         raise InvalidSpec(
             f"provider {provider} needs the block spec.{_BLOCKS[provider]}", ref=ref, field=f"spec.{_BLOCKS[provider]}"
         )
-    request = _Request(spec, block or {}, ref, world)
+    request = _Request(spec, block or {}, ref, world, profile)
     kind, extra, pod = translate(request)
     config: JsonObject = {"type": kind, "model": text(spec, "model")}
     if kind == "azure_openai":
@@ -140,6 +142,7 @@ class _Request:
     block: JsonObject
     ref: ObjectRef
     world: World
+    profile: Profile
     warnings: list[str] = field(default_factory=list[str])
 
     def number(self, key: str) -> float | None:
@@ -279,13 +282,27 @@ def _vertex_pod_part(r: _Request, *, use_vertex: bool) -> PodPart:
     )
 
 
+def _vertex_settings(r: _Request) -> JsonObject:
+    """Return the settings of a model on Vertex AI that upstream's controller leaves out."""
+    if r.profile == "upstream":
+        return {}
+    top_k = r.number("topK")
+    return {
+        "temperature": r.number("temperature"),
+        "top_p": r.number("topP"),
+        "top_k": None if top_k is None else int(top_k),
+        "stop_sequences": strings(r.block, "stopSequences") or None,
+    }
+
+
 def _gemini_vertex(r: _Request) -> _Translated:
-    extra: JsonObject = {"max_output_tokens": r.whole("maxOutputTokens")}
+    extra: JsonObject = {"max_output_tokens": r.whole("maxOutputTokens"), **_vertex_settings(r)}
     return "gemini_vertex_ai", extra, _vertex_pod_part(r, use_vertex=True)
 
 
 def _anthropic_vertex(r: _Request) -> _Translated:
-    return "gemini_anthropic", {}, _vertex_pod_part(r, use_vertex=False)
+    extra = {"max_tokens": r.whole("maxTokens"), **_vertex_settings(r)} if r.profile == "kagent-tui" else {}
+    return "gemini_anthropic", extra, _vertex_pod_part(r, use_vertex=False)
 
 
 def _ollama(r: _Request) -> _Translated:
@@ -299,9 +316,8 @@ def _ollama(r: _Request) -> _Translated:
 
 def _gemini(r: _Request) -> _Translated:
     extra: JsonObject = {"max_output_tokens": r.whole("maxOutputTokens")}
-    # Upstream names the variable even without a Secret; such a reference would keep the Pod from starting, so it is
-    # written as optional there.
-    env = r.key_env("GOOGLE_API_KEY", always=True)
+    # Upstream names the variable even without a Secret, a Deployment that no API server takes.
+    env = r.key_env("GOOGLE_API_KEY", always=r.profile == "upstream")
     return "gemini", extra, PodPart(env)
 
 

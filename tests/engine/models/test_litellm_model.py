@@ -127,3 +127,8 @@ asyncio.run(main())
 def test_anthropic_streams_through_litellm_and_its_refusal_names_the_key() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=110, check=False)
     assert "all well" in done.stdout, done.stderr[-3000:]
+
+
+def test_stop_sequences_are_passed_on() -> None:
+    assert arguments(type="gemini_anthropic", stop_sequences=["END"])["stop"] == ["END"]
+    assert "stop" not in arguments(type="gemini_anthropic")
