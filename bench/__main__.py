@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from bench.chat import chat
 from bench.dashboard import dashboard
 from bench.engine import engine, soak
 from bench.localcluster import localcluster
@@ -18,6 +19,7 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "soak": soak,
     "localcluster": localcluster,
     "dashboard": dashboard,
+    "chat": chat,
     "operator": operator,
 }
 

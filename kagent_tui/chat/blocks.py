@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final, assert_never, cast
 
+from kagent_api.names import NAMESPACE_SEPARATOR
 from kagent_tui.chat.attachments import split_attached
 from kagent_tui.chat.events import Question
 from kagent_tui.chat.growing import GrowingMarkdown
@@ -163,8 +164,8 @@ def _tool(entry: ToolEntry, width: int, *, unfolded: bool) -> list[ScreenLine]:
     time = f" {seconds_text(entry.seconds)}" if entry.seconds is not None else ""
     progress = clean(f" {entry.progress[:40]}", newlines=False) if entry.progress else ""
     state = Piece(f"  {sign} {entry.state}{progress}{time}", tone)
-    name = Piece(shorten(clean(entry.name, newlines=False) or "unnamed tool", max(8, width // 2)), Tone.HEAD)
-    mark = Piece("▾ tool " if unfolded else "▸ tool ", Tone.DIM)
+    name = Piece(shorten(_tool_name(entry.name), max(8, width // 2)), Tone.HEAD)
+    mark = Piece(f"{'▾' if unfolded else '▸'} {'agent' if NAMESPACE_SEPARATOR in entry.name else 'tool'} ", Tone.DIM)
     if entry.inner and not unfolded:
         state = Piece(f"  {count_inside(entry)} inside{state.text}", state.tone)
     if not unfolded:
@@ -196,7 +197,7 @@ def _inside(entry: ToolEntry, width: int, depth: int) -> list[ScreenLine]:
         tone, sign = _STATE_TONES[each.state]
         branch = "└─ " if number == len(entry.inner) - 1 else "├─ "
         lead = Piece("  " * depth + branch, Tone.DIM)
-        name = Piece(shorten(clean(each.name, newlines=False) or "unnamed tool", max(8, width // 2)), Tone.HEAD)
+        name = Piece(shorten(_tool_name(each.name), max(8, width // 2)), Tone.HEAD)
         state = Piece(f"  {sign} {each.state}", tone)
         room = width - width_of((lead, name, state)) - 2
         brief = shorten(_brief(each.arguments), room) if room > 8 else ""
@@ -208,6 +209,12 @@ def _inside(entry: ToolEntry, width: int, depth: int) -> list[ScreenLine]:
     if entry.tokens:
         lines.append((Piece("  " * depth + f"  {entry.tokens:,} tokens inside", Tone.DIM),))
     return lines
+
+
+def _tool_name(name: str) -> str:
+    """Return a tool's name, of an agent that is a tool (``ns__NS__name``) the agent's."""
+    namespace, separator, agent = clean(name, newlines=False).partition(NAMESPACE_SEPARATOR)
+    return f"{namespace}/{agent}".replace("_", "-") if separator else namespace or "unnamed tool"
 
 
 def _section(title: str, text: str, width: int, *, failed: bool = False) -> list[ScreenLine]:

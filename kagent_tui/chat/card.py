@@ -39,7 +39,8 @@ def read_card(card: JsonObject, base_url: str) -> Card:
     listed: list[tuple[Dialect, str]] = []
     for item in objects_in(card.get("supportedInterfaces")):
         if text_of(item.get("protocolBinding")).upper() in ("", "JSONRPC"):
-            dialect = V1 if text_of(item.get("protocolVersion")).startswith("1") else V03
+            # The field itself is 1.0's: an interface without a version (a2a-samples has one) is of that version.
+            dialect = V1 if text_of(item.get("protocolVersion"))[:1] in ("", "1") else V03
             listed.append((dialect, text_of(item.get("url"))))
     if text_of(card.get("url")) and text_of(card.get("preferredTransport")) in ("", "JSONRPC"):
         dialect = V1 if text_of(card.get("protocolVersion")).startswith("1") else V03

@@ -57,7 +57,7 @@ class DecisionHelp:
 class DecisionBar(Vertical, can_focus=True):
     """Asks for one thing after the other and posts ``Decided`` with all of them."""
 
-    BINDINGS = bindings("decide")
+    BINDINGS = bindings("decide", "move")
     BORDER_TITLE: ClassVar[str] = "your decision"
 
     class Decided(Message):
@@ -203,6 +203,25 @@ class DecisionBar(Vertical, can_focus=True):
     def action_reject_all(self) -> None:
         self._decide_all(Decision(False))
 
+    # Nobody should have to approve what does not fit.
+    def action_down(self) -> None:
+        self.query_one(TextPane).action_down()
+
+    def action_up(self) -> None:
+        self.query_one(TextPane).action_up()
+
+    def action_first(self) -> None:
+        self.query_one(TextPane).action_first()
+
+    def action_last(self) -> None:
+        self.query_one(TextPane).action_last()
+
+    def action_page_down(self) -> None:
+        self.query_one(TextPane).action_page_down()
+
+    def action_page_up(self) -> None:
+        self.query_one(TextPane).action_page_up()
+
     def back(self) -> bool:
         """Leave the reason's field; False when there is none to leave."""
         if not self._rejecting:
@@ -297,7 +316,11 @@ class DecisionBar(Vertical, can_focus=True):
         entry.set_class(self._typing, "-open")
         entry.placeholder = "why not? (may stay empty; ⏎ rejects)" if self._rejecting else "your answer; ⏎ sends it"
         lines = self._approval_lines() if self._call is not None else self._question_lines()
-        self.query_one(TextPane).set_lines(lines)
+        self.border_subtitle = self._keys()
+        pane = self.query_one(TextPane)
+        pane.set_lines(lines)
+        if not keep:
+            pane.action_first()
         # The frame takes two lines; the rest is the text, up to the style's limit.
         self.styles.height = len(lines) + 2 + (1 if self._typing else 0)
         if self.has_focus_within:
@@ -324,18 +347,22 @@ class DecisionBar(Vertical, can_focus=True):
             again = "; press it again to approve all the same" if self._sure else ""
             what = f"asked {self._help.old} ago: what it was about may have changed{again}"
             lines += [BLANK, line(Span(what, Tone.BAD if self._sure else Tone.WARN))]
-        lines += [BLANK, line(Span("⏎ rejects, esc goes back" if self._rejecting else self._keys(), Tone.KEY))]
         return lines
 
     def _keys(self) -> str:
+        """Return what can be pressed; it stands in the frame, so that no length of arguments hides it."""
+        if self._rejecting:
+            return "⏎ rejects   esc goes back"
+        if self._call is None:
+            return "⏎ answers"
         keys = ["y approve", "n reject"]
         if self._may_edit:
-            keys.append("e edit arguments")
+            keys.append("e edit")
         if self._may_rule:
-            keys += ["a always this tool", "= always with these arguments"]
+            keys += ["a always", "= always so"]
         if len(self._calls) > 1:
             keys += ["A approve all", "R reject all"]
-        return "   ".join(keys)
+        return "   ".join([*keys, "↑↓ scroll"])
 
     def _question_lines(self) -> list[Line]:
         if not self._questions:

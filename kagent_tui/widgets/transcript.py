@@ -44,13 +44,17 @@ _FACES: Final = {
 # A long session shows its end at once; the rest is laid out in slices too short to be felt.
 _FIRST_LINES: Final = 200
 _SLICE_SECONDS: Final = 0.012
+# Laid-out lines that are kept; what is further away from what is seen is laid out again when somebody goes there.
+_MOST_LINES: Final = 12_000
 
 
 @dataclass(slots=True)
 class _Block:
-    """One entry as it is on screen; no lines until it is laid out."""
+    """One entry as it is on screen; no lines until it is laid out, nor when it has been out of sight for long. Its
+    ``height`` stays."""
 
     lines: list[ScreenLine] = field(default_factory=list[ScreenLine])
+    height: int = 0
     growing: GrowingMarkdown | None = None
     unfolded: bool = False
 
@@ -102,6 +106,7 @@ class TranscriptView(ScrollView, can_focus=True):
         self._current = -1
         self._width = 0
         self._later = -1
+        self._laid_out = 0
         self._painter = Painter(self)
         self._styles: dict[tuple[Tone, str, str], Style] = {}
         self.near = True
@@ -273,6 +278,8 @@ class TranscriptView(ScrollView, can_focus=True):
         if 0 <= index < len(self._blocks):
             row = number - self._starts[index]
             block = self._blocks[index]
+            if block.height and not block.lines:
+                self._lay_out(index, block.unfolded)
             line = block.lines[row] if row < len(block.lines) else ()
             if index == self._current and row == 0:
                 over = "pane--cursor" if self.has_focus else "pane--cursor-blurred"
@@ -342,10 +349,22 @@ class TranscriptView(ScrollView, can_focus=True):
     def _flush(self) -> None:
         self._timer = None
         self._flushed = monotonic()
+        self._let_go()
         dirty = sorted(index for index in self._dirty if index < len(self._transcript.entries))
         self._dirty.clear()
         if dirty and self._width:
             self._relay(dirty)
+
+    def _let_go(self) -> None:
+        """Forget the lines of entries far above or below what is seen, once there are many."""
+        if self._starts[-1] < _MOST_LINES or self._laid_out < _MOST_LINES // 4:
+            return
+        self._laid_out = 0
+        top = int(self.scroll_y)
+        first, last = self._entry_at(top - _MOST_LINES // 4), self._entry_at(top + _MOST_LINES // 4)
+        for block in (*self._blocks[: max(0, first)], *self._blocks[last + 1 :]):
+            if block.growing is None:
+                block.lines = []
 
     def _relay(self, indexes: list[int]) -> None:
         """Lay out some entries again and paint the lines that differ."""
@@ -379,14 +398,17 @@ class TranscriptView(ScrollView, can_focus=True):
         block.unfolded = unfolded
         if isinstance(entry, AnswerEntry) and block.growing is None:
             block.growing = GrowingMarkdown(self._width)
+        before = len(block.lines)
         block.lines = entry_lines(entry, self._width, unfolded=unfolded, growing=block.growing)
+        block.height = len(block.lines)
+        self._laid_out += max(0, block.height - before)
         if isinstance(entry, AnswerEntry) and entry.done:
             block.growing = None
 
     def _gap(self, index: int) -> int:
         """Return how many empty lines follow an entry; folded cards that follow each other stand close together."""
         block, entries = self._blocks[index], self._transcript.entries
-        if not block.lines:
+        if not block.height:
             return 0
         folded = foldable(entries[index]) and not block.unfolded
         return 0 if folded and index + 1 < len(entries) and foldable(entries[index + 1]) else 1
@@ -396,7 +418,7 @@ class TranscriptView(ScrollView, can_focus=True):
         # The gap of the entry before depends on the first that changed.
         del self._starts[max(1, first) :]
         for index in range(len(self._starts) - 1, len(self._blocks)):
-            self._starts.append(self._starts[-1] + len(self._blocks[index].lines) + self._gap(index))
+            self._starts.append(self._starts[-1] + self._blocks[index].height + self._gap(index))
         size = Size(self.size.width, self._starts[-1])
         following = self._following
         if self.virtual_size != size:

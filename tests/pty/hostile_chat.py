@@ -13,13 +13,17 @@ from textual.types import CSSPathType
 from kagent_api.errors import ObjectRef
 from kagent_tui.app import KagentApp
 from kagent_tui.chat.conversation import Conversation
+from kagent_tui.chat.desk import Desk, Snippet
+from kagent_tui.chat.events import PendingCall
 from kagent_tui.chat.subject import ChatSubject
 from kagent_tui.chat.target import ChatTarget
 from kagent_tui.cluster.contexts import Options
 from kagent_tui.cluster.workspace import Workspace
+from kagent_tui.render.text import Line, line, span
 from kagent_tui.screens.base import Host
 from kagent_tui.screens.chat import ChatScreen
 from kagent_tui.widgets.bindings import bindings
+from kagent_tui.widgets.text_pane import TextPane
 
 BAD = (
     "\x1b]52;c;U1RPTEVO\x07\x1b]2;PWNED\x1b\\\x1b]8;;http://evil\x1b\\link\x1b]8;;\x1b\\\x1b[2J\x1b[1;1H\x1bPq\x1b\\"
@@ -41,7 +45,18 @@ def artifact(name: str, *parts: dict[str, object]) -> dict[str, object]:
 
 
 def tool(kind: str, **fields: object) -> dict[str, object]:
-    return {"data": {"id": f"c{BAD}", "name": f"tool{BAD}", **fields}, "metadata": {"adk_type": kind}}
+    metadata = {"adk_type": kind, "adk_subagent_session_id": f"inner{BAD}"}
+    return {"data": {"id": f"c{BAD}", "name": f"tool{BAD}", **fields}, "metadata": metadata}
+
+
+def inner_task() -> dict[str, object]:
+    """What the sub-agent did: a call of its own and a last word."""
+    call = {
+        "data": {"id": "i", "name": f"MARKER-INNER{BAD}", "args": {BAD: BAD}},
+        "metadata": {"adk_type": "function_call"},
+    }
+    parts = [{"artifactId": "i", "parts": [call]}, {"artifactId": "j", "parts": [{"text": f"said {BAD}"}]}]
+    return {"id": "i", "contextId": "i", "status": {"state": "TASK_STATE_WORKING"}, "artifacts": parts}
 
 
 def events() -> list[object]:
@@ -72,13 +87,22 @@ class Body(httpx.AsyncByteStream):
 
 def agent(request: httpx.Request) -> httpx.Response:
     if request.url.path.endswith("agent-card.json"):
-        return httpx.Response(200, json={"name": BAD, "supportedInterfaces": [{"url": BAD, "protocolVersion": "1.0"}]})
+        return httpx.Response(
+            200,
+            json={
+                "capabilities": {"extensions": [{"uri": ACTIVITY}]},
+                "name": BAD,
+                "supportedInterfaces": [{"url": BAD, "protocolVersion": "1.0"}],
+            },
+        )
+    if request.url.path.endswith("/tasks"):
+        return httpx.Response(200, json={"data": [inner_task()]})
     return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body())
 
 
 def conversation() -> Conversation:
     http = httpx.AsyncClient(transport=httpx.MockTransport(agent))
-    return Conversation(ChatTarget(REF, "http://gateway/a/", http, "gateway"))
+    return Conversation(ChatTarget(REF, "http://gateway/a/", http, "gateway", "http://gateway/"))
 
 
 async def open_conversation(ref: ObjectRef, session_id: str) -> Conversation:
@@ -86,17 +110,31 @@ async def open_conversation(ref: ObjectRef, session_id: str) -> Conversation:
 
 
 def describe(ref: ObjectRef) -> ChatSubject:
-    return ChatSubject(REF, f"model{BAD}", f"note{BAD}", f"trouble{BAD}", f"remedy{BAD}")
+    return ChatSubject(REF, f"model{BAD}", f"note{BAD}", f"trouble{BAD}", f"remedy{BAD}", (f"missing{BAD}",))
+
+
+async def effect(call: PendingCall, namespace: str) -> list[Line]:
+    return [line(span(f"MARKER-EFFECT {namespace} {call.name}"))]
+
+
+async def snippets() -> list[Snippet]:
+    return [Snippet(BAD, BAD, f"MARKER-SNIPPET{BAD}")]
+
+
+LISTS = ("compare", "history", "mention", "snippet", "code", "links")
 
 
 class Program(Host):
     CSS_PATH: ClassVar[CSSPathType | None] = KagentApp.CSS_PATH
     BINDINGS = bindings("app")
     unfolded = False
+    opened = 0
+    read = False
 
     def on_mount(self) -> None:
         workspace = Workspace(Options(namespaces=(BAD,)), banner=BAD)
-        self.chat = ChatScreen(workspace, open_conversation, describe, refs=[REF])
+        desk = Desk(user=f"user{BAD}", effect=effect, snippets=snippets, resources=lambda: [REF])
+        self.chat = ChatScreen(workspace, open_conversation, describe, refs=[REF], desk=desk)
         self.push_screen(self.chat)
         self.call_after_refresh(self.begin)
 
@@ -107,7 +145,10 @@ class Program(Host):
 
     def look(self) -> None:
         pane = self.chat.panes[0]
-        if not pane.decision.is_open:
+        if not pane.decision.is_open or not any(entry.inner for _, entry, _ in pane.transcript.subagent_calls):
+            return
+        if self.screen is not self.chat:
+            self.screen.dismiss(None)
             return
         if not self.unfolded:
             self.unfolded = True
@@ -115,6 +156,12 @@ class Program(Host):
             pane.view.action_first()
         elif pane.view.scroll_y < pane.view.max_scroll_y:
             pane.view.action_page_down()
+        elif not self.read:
+            self.read = True
+            pane.decision.query_one(TextPane).action_last()
+        elif self.opened < len(LISTS):
+            self.opened += 1
+            pane.post_message(pane.Asked(pane, LISTS[self.opened - 1]))
         else:
             self.exit(0)
 

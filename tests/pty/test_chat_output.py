@@ -60,6 +60,9 @@ def test_no_hostile_sequence_reaches_the_terminal() -> None:
     assert "MARKER-ANSWER" in written
     assert "MARKER-RESULT" in written
     assert "MARKER-APPROVAL" in written
+    assert "MARKER-INNER" in written
+    assert "MARKER-EFFECT" in written
+    assert "MARKER-SNIPPET" in written
     assert "␛" in written
     found = FORBIDDEN.search(written)
     assert found is None, repr(written[max(0, found.start() - 60) : found.end() + 60])
