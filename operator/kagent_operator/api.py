@@ -56,7 +56,7 @@ async def open_api(
     options: Options, operator: Operator, client: KubeClient, namespaces: tuple[str, ...], traffic: Traffic
 ) -> AsyncGenerator[ASGIApp]:
     """Open the store and yield the app, its traffic counted; closes the store at the end. Raises KagentError."""
-    from kagent_operator.gateway import GatewaySettings, KubeWriter, create_app
+    from kagent_operator.gateway import GatewaySettings, KubeWriter, create_app, open_cluster_auth
     from kagent_operator.store import Store
 
     if options.database_url:
@@ -74,11 +74,15 @@ async def open_api(
             auth_mode=options.auth_mode,
             user_id_claim=options.user_id_claim,
         )
-        app = create_app(
-            agents=Directory(operator),
-            store=store,
-            settings=settings,
-            writer=KubeWriter(client),
-            on_event=traffic.event,
-        )
-        yield traffic.counting(app, [str(getattr(route, "path", "")) for route in app.routes])
+        directory = Directory(operator)
+        async with open_cluster_auth(client, directory) as auth:
+            app = create_app(
+                agents=directory,
+                store=store,
+                settings=settings,
+                writer=KubeWriter(client),
+                reviews=auth.reviews,
+                agent_tokens=auth.agent_tokens,
+                on_event=traffic.event,
+            )
+            yield traffic.counting(app, [str(getattr(route, "path", "")) for route in app.routes])

@@ -21,8 +21,8 @@ __all__ = ["main"]
 _USAGE: Final = 64
 # kmcp 0.3.0's default, which the local cluster's image map knows as well.
 ADAPTER_IMAGE: Final = "ghcr.io/agentgateway/agentgateway:0.9.0-musl"
-# Two words for the same mode: the design's and upstream's.
-_AUTH_NAMES: Final = ("none", "unsecure")
+# The first two are words for the same mode: the design's and upstream's.
+_AUTH_NAMES: Final = ("none", "unsecure", "trusted-proxy", "kubernetes")
 _PROFILES: Final = ("kagent-tui", "upstream")
 
 
@@ -121,9 +121,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--take-over", action="store_true", help="start although another controller is at work")
     _flag(parser, "--data-dir", "", "folder of the SQLite store; else $KAGENT_TUI_STATE or the XDG state directory")
     _flag(parser, "--database-url", "", "PostgreSQL instead of SQLite")
-    _flag(
-        parser, "--auth-mode", "none", "who callers are: none or trusted-proxy", choices=(*_AUTH_NAMES, "trusted-proxy")
-    )
+    _flag(parser, "--auth-mode", "none", "who callers are: none, trusted-proxy or kubernetes", choices=_AUTH_NAMES)
     _flag(parser, "--auth-user-id-claim", "sub", "claim that names the user in mode trusted-proxy")
     _flag(parser, "--a2a-base-url", "", "address that agent cards point to; else where they are asked for")
     _flag(parser, "--log-level", "info", "debug, info, warning or error", choices=("debug", "info", "warning", "error"))
@@ -214,7 +212,7 @@ def _run(arguments: argparse.Namespace) -> int:
         http_address=http,
         health_address=health,
         refresh_interval=max(interval, 1.0),
-        auth_mode="none" if arguments.auth_mode in _AUTH_NAMES else "trusted-proxy",
+        auth_mode="none" if arguments.auth_mode == "unsecure" else arguments.auth_mode,
         user_id_claim=arguments.auth_user_id_claim,
         a2a_base_url=arguments.a2a_base_url,
         leader_elect=arguments.leader_elect,

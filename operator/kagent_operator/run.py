@@ -48,7 +48,7 @@ class Options:
     http_address: tuple[str, int] = ("0.0.0.0", 8083)  # noqa: S104 - a Pod's address
     health_address: tuple[str, int] = ("0.0.0.0", 8082)  # noqa: S104 - a Pod's address
     refresh_interval: float = 60.0
-    auth_mode: Literal["none", "trusted-proxy"] = "none"
+    auth_mode: Literal["none", "trusted-proxy", "kubernetes"] = "none"
     user_id_claim: str = "sub"
     a2a_base_url: str = ""
     database_url: str = ""

@@ -5,8 +5,9 @@ say to each other is handed on, not looked at.
 """
 
 from kagent_operator.gateway.app import create_app
+from kagent_operator.gateway.cluster_auth import open_cluster_auth
 from kagent_operator.gateway.directory import AgentDirectory
 from kagent_operator.gateway.settings import GatewaySettings
 from kagent_operator.gateway.writer import KubeWriter, ResourceWriter
 
-__all__ = ["AgentDirectory", "GatewaySettings", "KubeWriter", "ResourceWriter", "create_app"]
+__all__ = ["AgentDirectory", "GatewaySettings", "KubeWriter", "ResourceWriter", "create_app", "open_cluster_auth"]

@@ -15,15 +15,17 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from kagent_api.kube.resources import JsonObject
+from kagent_api.kube.resources import AGENTS, JsonObject
 from kagent_api.names import agent_id
 from kagent_operator.gateway.cards import is_card_path
-from kagent_operator.gateway.context import acting_on, body_of, caller, gateway_of
+from kagent_operator.gateway.context import allowed, body_of, gateway_of
 from kagent_operator.gateway.directory import field, rows
 from kagent_operator.gateway.errors import BadRequest
 from kagent_operator.gateway.outgoing import Outgoing, agent_address
+from kagent_operator.gateway.principal import Principal, bearer
 from kagent_operator.gateway.relay import unless_gone
 from kagent_operator.gateway.replies import as_json
+from kagent_operator.gateway.rights import Right, chat_with
 from kagent_operator.gateway.rpc import (
     VERSION_NOT_SUPPORTED,
     Call,
@@ -32,6 +34,7 @@ from kagent_operator.gateway.rpc import (
     rpc_error,
     rpc_result,
 )
+from kagent_operator.gateway.scope import scoped
 from kagent_operator.gateway.tasks import VERSION_HEADER, asked_version, wire_dialect
 
 __all__ = ["ROUTES"]
@@ -51,7 +54,7 @@ _CLIENT_GONE = 499  # nobody reads it; logs do
 async def a2a(request: Request) -> ASGIApp:
     gateway = gateway_of(request)
     namespace, name = request.path_params["namespace"], request.path_params["name"]
-    principal = caller(request)
+    principal = await allowed(request, Right.to("get", AGENTS, namespace, name))
     agent = gateway.agents.get(namespace, name)
     if agent is None:
         return PlainTextResponse(f"Agent {namespace}/{name} not found", 404)
@@ -68,17 +71,15 @@ async def a2a(request: Request) -> ASGIApp:
         call = replace(call, dialect=wire_dialect(request))
     except BadRequest as error:
         return rpc_error(call.id, VERSION_NOT_SUPPORTED, str(error))
-    user_id = principal.user_id
-    if "x-share-token" in request.headers:
-        writing = call.method not in ("tasks/get", "GetTask", "tasks/list", "ListTasks")
-        user_id = (await acting_on(request, _context_of(call), writing=writing)).user_id
+    await allowed(request, chat_with(namespace, name))
     try:
+        user_id, call = await scoped(request, call, principal, agent_id(namespace, name))
         stored = await answer_from_store(call, gateway, user_id, agent_id(namespace, name))
     except RpcError as error:
         return rpc_error(call.id, error.code, str(error))
     if stored is not None:
         return rpc_result(call, stored)
-    outgoing = Outgoing(gateway, agent, call, _headers(request, user_id, _allowed_headers(agent)))
+    outgoing = Outgoing(gateway, agent, call, _headers(request, user_id, principal, _allowed_headers(agent)))
     answer = await unless_gone(request.receive, outgoing.deliver(body))
     return answer or Response(status_code=_CLIENT_GONE)
 
@@ -91,8 +92,11 @@ async def _card(request: Request, agent: JsonObject) -> Response:
     return as_json(await gateway.cards.card(agent, agent_address(gateway, agent), public))
 
 
-def _headers(request: Request, user_id: str, allowed: Iterable[str]) -> list[tuple[str, str]]:
-    wanted = _FORWARDED | {name.lower() for name in allowed}
+def _headers(request: Request, user_id: str, principal: Principal, passed: Iterable[str]) -> list[tuple[str, str]]:
+    wanted = _FORWARDED | {name.lower() for name in passed}
+    if principal.token and bearer(request) == principal.token:
+        # The caller's key to the cluster: whoever has it is the caller there, and an agent runs what a model says.
+        wanted = wanted - {"authorization"}
     kept = [
         (name, value)
         for name, value in request.headers.items()
@@ -109,10 +113,6 @@ def _allowed_headers(agent: JsonObject) -> list[str]:
     for tool in rows(agent, "spec", "declarative", "tools"):
         names += field(tool, "mcpServer", "allowedHeaders") or []
     return names
-
-
-def _context_of(call: Call) -> str:
-    return str(field(call.params, "message", "contextId") or call.params.get("contextId") or "")
 
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]

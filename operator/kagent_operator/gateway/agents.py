@@ -10,12 +10,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kagent_api.conditions import get_condition
-from kagent_api.kube.resources import JsonObject
+from kagent_api.kube.resources import AGENTS, MODELCONFIGS, JsonObject
 from kagent_api.names import GROUP, agent_id
-from kagent_operator.gateway.context import Gateway, caller, gateway_of
+from kagent_operator.gateway.context import Gateway, allowed, gateway_of, person
 from kagent_operator.gateway.directory import field, meta, ref_of
 from kagent_operator.gateway.errors import BadRequest, Missing
 from kagent_operator.gateway.replies import ok
+from kagent_operator.gateway.rights import Right, visible
 
 __all__ = ["ROUTES", "agent_response", "model_config_response", "shown"]
 
@@ -24,7 +25,7 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 async def list_agents(request: Request) -> Response:
     gateway = gateway_of(request)
-    caller(request)
+    principal = await person(request)
     namespace = request.query_params.get("namespace", "")
     if namespace and not _NAMESPACE.fullmatch(namespace):
         raise BadRequest(f"{namespace!r} is no name of a namespace")
@@ -32,6 +33,7 @@ async def list_agents(request: Request) -> Response:
     agents += [
         agent for agent in gateway.agents.resources("SandboxAgent") if namespace in ("", meta(agent).get("namespace"))
     ]
+    agents = await visible(gateway.rights, principal, AGENTS, agents)
     models = {ref_of(config): config for config in gateway.agents.resources("ModelConfig")}
     listed = [agent_response(gateway, agent, models) for agent in sorted(agents, key=ref_of)]
     return ok(listed, "Successfully listed agents")
@@ -39,8 +41,8 @@ async def list_agents(request: Request) -> Response:
 
 async def get_agent(request: Request) -> Response:
     gateway = gateway_of(request)
-    caller(request)
     namespace, name = request.path_params["namespace"], request.path_params["name"]
+    await allowed(request, Right.to("get", AGENTS, namespace, name))
     agent = gateway.agents.get(namespace, name)
     if agent is None:
         raise Missing(f"Agent {namespace}/{name} not found")
@@ -50,14 +52,15 @@ async def get_agent(request: Request) -> Response:
 
 async def list_model_configs(request: Request) -> Response:
     gateway = gateway_of(request)
-    caller(request)
+    principal = await person(request)
     configs = sorted(gateway.agents.resources("ModelConfig"), key=ref_of)
+    configs = await visible(gateway.rights, principal, MODELCONFIGS, configs)
     return ok([model_config_response(config) for config in configs], "Successfully listed ModelConfigs")
 
 
 async def get_model_config(request: Request) -> Response:
     gateway = gateway_of(request)
-    caller(request)
+    await allowed(request, Right.to("get", MODELCONFIGS, **request.path_params))
     ref = f"{request.path_params['namespace']}/{request.path_params['name']}"
     config = _model_config(gateway, ref)
     if config is None:

@@ -28,8 +28,10 @@ from kagent_operator.gateway.context import Gateway
 from kagent_operator.gateway.dialect_memory import DialectMemory
 from kagent_operator.gateway.directory import AgentDirectory
 from kagent_operator.gateway.mcp_front import McpFront
-from kagent_operator.gateway.principal import authenticator
+from kagent_operator.gateway.principal import AgentTokens, Authenticator, NoAuthentication, TrustedProxy
 from kagent_operator.gateway.replies import EXCEPTION_HANDLERS
+from kagent_operator.gateway.reviews import KubernetesAuthentication, Reviews
+from kagent_operator.gateway.rights import AllowAll
 from kagent_operator.gateway.settings import GatewaySettings
 from kagent_operator.gateway.writer import ResourceWriter
 from kagent_operator.store import Store
@@ -60,11 +62,14 @@ def create_app(
     http: httpx.AsyncClient | None = None,
     writer: ResourceWriter | None = None,
     on_event: Callable[[str, str, str], None] | None = None,
+    reviews: Reviews | None = None,
+    agent_tokens: AgentTokens | None = None,
 ) -> Starlette:
     """Return the gateway. It uses the store and does not close it; a client of its own it closes at shutdown.
 
     The client to agents honours HTTP_PROXY and NO_PROXY: in the local cluster cluster names resolve through it.
-    Without a writer resources are read-only here.
+    Without a writer resources are read-only here. Mode kubernetes needs ``reviews`` and ``agent_tokens``; mode
+    trusted-proxy without ``agent_tokens`` believes agents as upstream does.
     """
     settings = settings or GatewaySettings()
     client = http or httpx.AsyncClient(
@@ -76,12 +81,13 @@ def create_app(
         agents=agents,
         store=store,
         settings=settings,
-        authenticate=authenticator(settings),
+        authenticate=_authenticator(settings, reviews, agent_tokens),
         http=client,
         cards=CardReader(client),
         dialects=DialectMemory(),
         writer=writer,
         on_event=on_event,
+        rights=reviews if reviews is not None and settings.auth_mode == "kubernetes" else AllowAll(),
     )
 
     @asynccontextmanager
@@ -99,3 +105,17 @@ def create_app(
     )
     app.state.gateway = gateway
     return app
+
+
+def _authenticator(
+    settings: GatewaySettings, reviews: Reviews | None, agent_tokens: AgentTokens | None
+) -> Authenticator:
+    match settings.auth_mode:
+        case "none":
+            return NoAuthentication()
+        case "trusted-proxy":
+            return TrustedProxy(settings.user_id_claim, agent_tokens)
+        case "kubernetes":
+            if reviews is None or agent_tokens is None:
+                raise ValueError("mode kubernetes needs an API server to ask")
+            return KubernetesAuthentication(reviews, agent_tokens)

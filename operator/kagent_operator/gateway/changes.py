@@ -18,7 +18,7 @@ from starlette.routing import Route
 from kagent_api.kube import AlreadyExists, KubeError, NotFound
 from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.agents import model_config_response, shown
-from kagent_operator.gateway.context import caller, gateway_of, json_body, text_field, writer_of
+from kagent_operator.gateway.context import gateway_of, json_body, text_field, writer_of
 from kagent_operator.gateway.directory import meta, rows
 from kagent_operator.gateway.errors import BadRequest, Missing
 from kagent_operator.gateway.replies import ok
@@ -30,27 +30,27 @@ _log = logging.getLogger(__name__)
 
 
 async def create_agent(request: Request) -> Response:
-    writer = _writing(request)
+    writer = await writer_of(request)
     agent = _resource(request, await json_body(request), "Agent")
     return ok(shown(await writer.create("Agent", agent)), "Successfully created agent", status=201)
 
 
 async def replace_agent(request: Request) -> Response:
-    writer = _writing(request)
+    writer = await writer_of(request)
     agent = _resource(request, await json_body(request), "Agent")
     changed = await writer.replace("Agent", meta(agent)["namespace"], meta(agent)["name"], "spec", agent["spec"])
     return ok(shown(changed), "Successfully updated agent")
 
 
 async def delete_agent(request: Request) -> Response:
-    writer = _writing(request)
+    writer = await writer_of(request)
     await writer.delete("Agent", request.path_params["namespace"], request.path_params["name"])
     return ok({}, "Successfully deleted agent")
 
 
 async def create_model_config(request: Request) -> Response:
     """Create a ModelConfig and the Secrets given with it; a Secret that cannot be made takes the ModelConfig back."""
-    writer = _writing(request)
+    writer = await writer_of(request)
     body = await json_body(request)
     namespace, name = _ref(request, text_field(body, "ref", required=True))
     spec = _spec(body)
@@ -65,7 +65,7 @@ async def create_model_config(request: Request) -> Response:
 
 
 async def replace_model_config(request: Request) -> Response:
-    writer = _writing(request)
+    writer = await writer_of(request)
     namespace, name = request.path_params["namespace"], request.path_params["name"]
     body = await json_body(request)
     spec = _spec(body)
@@ -81,13 +81,13 @@ async def replace_model_config(request: Request) -> Response:
 
 
 async def delete_model_config(request: Request) -> Response:
-    writer = _writing(request)
+    writer = await writer_of(request)
     await writer.delete("ModelConfig", request.path_params["namespace"], request.path_params["name"])
     return ok({}, "Successfully deleted ModelConfig")
 
 
 async def create_tool_server(request: Request) -> Response:
-    writer = _writing(request)
+    writer = await writer_of(request)
     body = await json_body(request)
     kind = text_field(body, "type", required=True)
     field = {"RemoteMCPServer": "remoteMCPServer", "MCPServer": "mcpServer"}.get(kind)
@@ -103,7 +103,7 @@ async def create_tool_server(request: Request) -> Response:
 
 async def delete_tool_server(request: Request) -> Response:
     """Delete a RemoteMCPServer or MCPServer. A Service is somebody's program and is never deleted from here."""
-    writer = _writing(request)
+    writer = await writer_of(request)
     namespace, name = request.path_params["namespace"], request.path_params["name"]
     for kind in ("RemoteMCPServer", "MCPServer"):
         try:
@@ -112,11 +112,6 @@ async def delete_tool_server(request: Request) -> Response:
             continue
         return ok({}, "Successfully deleted tool server")
     raise Missing(f"tool server {namespace}/{name} not found", remedy="a Service is deleted with kubectl")
-
-
-def _writing(request: Request) -> ResourceWriter:
-    caller(request)
-    return writer_of(request)
 
 
 def _resource(request: Request, body: JsonObject, kind: str) -> JsonObject:

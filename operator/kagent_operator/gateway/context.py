@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import httpx
@@ -16,21 +16,31 @@ from kagent_operator.gateway.dialect_memory import DialectMemory
 from kagent_operator.gateway.directory import AgentDirectory
 from kagent_operator.gateway.errors import BadRequest, Forbidden, ReadOnly, TooLarge
 from kagent_operator.gateway.principal import Authenticator, Principal
+from kagent_operator.gateway.rights import AllowAll, Right, Rights, require
 from kagent_operator.gateway.settings import GatewaySettings
 from kagent_operator.gateway.writer import ResourceWriter
 from kagent_operator.store import Store
+from kagent_operator.store.shares import Share
 
 __all__ = [
     "Acting",
     "Gateway",
     "acting_on",
+    "allowed",
     "body_of",
     "caller",
     "gateway_of",
     "json_body",
     "json_object",
+    "own_agent",
+    "person",
+    "share_of",
     "text_field",
+    "writer_of",
 ]
+
+_NOT_SHARED = "the share link is not valid for this session"
+_ASK_OWNER = "ask its owner for a new link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,7 @@ class Gateway:
     dialects: DialectMemory
     writer: ResourceWriter | None = None
     on_event: Callable[[str, str, str], None] | None = None  # agent, event, its data: after it was stored
+    rights: Rights = field(default_factory=AllowAll)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +72,45 @@ def gateway_of(request: Request) -> Gateway:
     return cast("Gateway", request.app.state.gateway)
 
 
-def caller(request: Request) -> Principal:
-    """Return who is calling; raise Unauthorized when that cannot be told."""
-    return gateway_of(request).authenticate(request)
+async def caller(request: Request) -> Principal:
+    """Return who is calling; raise Unauthorized when that cannot be told. Asked once a request."""
+    known = getattr(request.state, "principal", None)
+    if known is None:
+        known = request.state.principal = await gateway_of(request).authenticate(request)
+    return cast("Principal", known)
 
 
-def writer_of(request: Request) -> ResourceWriter:
-    """Return what changes resources; raise ReadOnly where there is none."""
+async def person(request: Request) -> Principal:
+    """Return who is calling, for what agents have no business with; raise Forbidden when it is known to be one."""
+    principal = await caller(request)
+    if principal.agent and principal.proven:
+        raise Forbidden("an agent's token is good for its own sessions, tasks and memories only")
+    return principal
+
+
+async def allowed(request: Request, right: Right) -> Principal:
+    """Return who is calling; raise Forbidden when they lack a right."""
+    principal = await person(request)
+    await require(gateway_of(request).rights, principal, right)
+    return principal
+
+
+def own_agent(principal: Principal, agent_id: str) -> None:
+    """Raise Forbidden when an agent whose token was checked reaches for what belongs to another agent."""
+    if principal.agent and principal.proven and principal.agent != agent_id:
+        raise Forbidden(f"this belongs to another agent than {principal.agent}")
+
+
+async def writer_of(request: Request) -> ResourceWriter:
+    """Return what changes resources for a caller; raise ReadOnly where there is none.
+
+    Where callers are known by tokens of the cluster, changes are made with theirs: the API server decides.
+    """
+    principal = await person(request)
     writer = gateway_of(request).writer
     if writer is None:
         raise ReadOnly("this server does not change resources", remedy="use kubectl or the dashboard")
-    return writer
+    return writer.acting_as(principal.token) if principal.token else writer
 
 
 async def acting_on(request: Request, session_id: str, *, writing: bool) -> Acting:
@@ -80,19 +119,36 @@ async def acting_on(request: Request, session_id: str, *, writing: bool) -> Acti
     A share token of this session makes the caller its owner; a read-only one refuses writing (403). An agent that names
     no user acts for the session's owner, so that nothing it saves is filed under the shared default user.
     """
-    principal = caller(request)
+    principal = await caller(request)
     token = request.headers.get("x-share-token", "")
     store = gateway_of(request).store
     if token:
-        share = await store.shares.by_token(token)
-        if share is None or share.session_id != session_id:
-            raise Forbidden("the share link is not valid for this session", remedy="ask its owner for a new link")
+        share = await share_of(request, token)
+        if share.session_id != session_id:
+            raise Forbidden(_NOT_SHARED, remedy=_ASK_OWNER)
         if writing and share.read_only:
             raise Forbidden("this share link allows reading only")
         return Acting(share.user_id, share.read_only, shared=True)
-    if principal.agent and not principal.named:
-        return Acting(await store.sessions.owner(session_id) or principal.user_id)
-    return Acting(principal.user_id)
+    if not principal.agent:
+        return Acting(principal.user_id)
+    user = principal.user_id if principal.named else await store.sessions.owner(session_id) or principal.user_id
+    if not user:
+        raise BadRequest("nobody owns this session, so the user is needed", remedy="send it in X-User-Id")
+    if principal.proven and (session := await store.sessions.get(user, session_id)):
+        own_agent(principal, session.agent_id)
+    return Acting(user)
+
+
+async def share_of(request: Request, token: str) -> Share:
+    """Return what a share token stands for, and keep that the caller used it; raise Forbidden for an unknown one."""
+    shares = gateway_of(request).store.shares
+    share = await shares.by_token(token)
+    if share is None:
+        raise Forbidden(_NOT_SHARED, remedy=_ASK_OWNER)
+    principal = await caller(request)
+    if not principal.agent and principal.user_id != share.user_id:
+        await shares.visit(share, principal.user_id)
+    return share
 
 
 async def body_of(request: Request) -> bytes:
@@ -117,7 +173,7 @@ def json_object(text: bytes) -> JsonObject:
     """Read a JSON object; raise BadRequest for anything else."""
     try:
         body: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"Invalid request body: {error}") from error
     if not isinstance(body, dict):
         raise BadRequest("Invalid request body: it must be a JSON object")

@@ -30,7 +30,7 @@ class BadRequest(Problem):
 
 
 class Unauthorized(Problem):
-    """Nobody can be told from this request."""
+    """Nobody can be told from this request. Its text goes to a header: upstream's clients know the body."""
 
     status = 401
 

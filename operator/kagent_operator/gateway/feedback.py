@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kagent_api.kube.resources import JsonObject
-from kagent_operator.gateway.context import caller, gateway_of, json_body, text_field
+from kagent_operator.gateway.context import gateway_of, json_body, person, text_field
 from kagent_operator.gateway.errors import BadRequest
 from kagent_operator.gateway.replies import ok
 from kagent_operator.store.database import rfc3339
@@ -19,7 +19,7 @@ _ISSUES = ("instructions", "factual", "incomplete", "tool", "other")
 
 
 async def add_feedback(request: Request) -> Response:
-    user = caller(request).user_id
+    user = (await person(request)).user_id
     body = await json_body(request)
     positive = body.get("is_positive")
     if not isinstance(positive, bool):
@@ -39,7 +39,7 @@ async def add_feedback(request: Request) -> Response:
 
 
 async def list_feedback(request: Request) -> Response:
-    items = await gateway_of(request).store.feedback.of_user(caller(request).user_id)
+    items = await gateway_of(request).store.feedback.of_user((await person(request)).user_id)
     return ok([_feedback(item) for item in items], "Successfully listed feedback")
 
 

@@ -6,10 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kagent_api.kube.resources import JsonObject
-from kagent_operator.gateway.context import caller, gateway_of
+from kagent_api.kube.resources import AGENTS, JsonObject
+from kagent_operator.gateway.context import caller, gateway_of, person
 from kagent_operator.gateway.directory import field, meta
 from kagent_operator.gateway.replies import as_json, ok
+from kagent_operator.gateway.rights import Right
 
 __all__ = ["ROUTES"]
 
@@ -30,19 +31,20 @@ async def version(request: Request) -> Response:
 
 
 async def me(request: Request) -> Response:
-    principal = caller(request)
+    principal = await caller(request)
     return as_json(principal.claims if principal.claims is not None else {"sub": principal.user_id})
 
 
 async def namespaces(request: Request) -> Response:
     """The watched list where there is one; else what can be seen, which without rights is where agents are."""
     gateway = gateway_of(request)
-    caller(request)
+    principal = await person(request)
     seen = {meta(obj).get("name", ""): obj for obj in gateway.agents.resources("Namespace")}
     names = list(gateway.settings.watch_namespaces) or sorted(seen)
     if not names:
         names = sorted({meta(agent).get("namespace", "") for agent in gateway.agents.list()})
-    return ok([_namespace(name, seen.get(name)) for name in names], "Successfully listed namespaces")
+    shown = [name for name in names if await gateway.rights.allow(principal, Right.to("list", AGENTS, name))]
+    return ok([_namespace(name, seen.get(name)) for name in shown], "Successfully listed namespaces")
 
 
 def _namespace(name: str, obj: JsonObject | None) -> JsonObject:

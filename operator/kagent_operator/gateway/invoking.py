@@ -8,13 +8,14 @@ from typing import Any, NamedTuple, cast
 
 from starlette.responses import Response
 
-from kagent_api.kube.resources import JsonObject
+from kagent_api.kube.resources import AGENTS, JsonObject
 from kagent_operator.gateway.context import Gateway
 from kagent_operator.gateway.dialects import task_to
 from kagent_operator.gateway.directory import field, rows
 from kagent_operator.gateway.errors import BadRequest, Missing
 from kagent_operator.gateway.outgoing import Outgoing
 from kagent_operator.gateway.principal import Principal
+from kagent_operator.gateway.rights import Right, chat_with, require
 from kagent_operator.gateway.rpc import Call
 
 __all__ = ["Invoked", "invoke"]
@@ -33,6 +34,8 @@ async def invoke(gateway: Gateway, principal: Principal, ref: str, task: str, co
     namespace, slash, name = ref.partition("/")
     if not slash:
         raise BadRequest(f"agent must be namespace/name, not {ref!r}")
+    await require(gateway.rights, principal, Right.to("get", AGENTS, namespace, name))
+    await require(gateway.rights, principal, chat_with(namespace, name))
     agent = gateway.agents.get(namespace, name)
     if agent is None:
         raise Missing(f"Agent {ref} not found")

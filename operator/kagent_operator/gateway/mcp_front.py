@@ -11,13 +11,15 @@ import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from kagent_api.kube.resources import AGENTS
 from kagent_api.names import VERSION
+from kagent_operator.gateway.context import person
 from kagent_operator.gateway.directory import field, ref_of
-from kagent_operator.gateway.errors import Problem, Unauthorized
+from kagent_operator.gateway.errors import Problem
 from kagent_operator.gateway.invoking import Invoked, invoke
+from kagent_operator.gateway.rights import visible
 
 if TYPE_CHECKING:
     import mcp_types
@@ -66,11 +68,8 @@ class McpFront:
         self._stop = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            self._gateway.authenticate(Request(scope))
-        except Unauthorized as error:
-            await PlainTextResponse("Unauthorized", error.status)(scope, receive, send)
-            return
+        request = Request(scope, receive)
+        await person(request)  # refused by the application's handlers like any other route
         if self._up is None:
             self._up = asyncio.get_running_loop().create_future()
             self._task = asyncio.create_task(self._serve(self._up))
@@ -110,8 +109,10 @@ class McpFront:
         limit = self._gateway.settings.max_body
         return StreamableHTTPSessionManager(server, stateless=True, max_request_body_size=limit)
 
-    def _agents(self) -> list[dict[str, str]]:
+    async def _agents(self, context: ServerRequestContext[Any]) -> list[dict[str, str]]:
+        principal = await person(cast("Request", context.request))
         agents = sorted(self._gateway.agents.list(), key=ref_of)
+        agents = await visible(self._gateway.rights, principal, AGENTS, agents)
         return [{"ref": ref_of(agent), "description": field(agent, "spec", "description") or ""} for agent in agents]
 
     async def _list_tools(self, _: ServerRequestContext[Any], __: object) -> mcp_types.ListToolsResult:
@@ -140,7 +141,7 @@ class McpFront:
     ) -> mcp_types.CallToolResult:
         arguments = params.arguments or {}
         if params.name == "list_agents":
-            return _result({"agents": self._agents()})
+            return _result({"agents": await self._agents(context)})
         if params.name != "invoke_agent":
             return _failure(f"there is no tool {params.name}; there are list_agents and invoke_agent")
         ref, task = str(arguments.get("agent") or ""), str(arguments.get("task") or "")
@@ -148,8 +149,9 @@ class McpFront:
             return _failure("agent and task are required")
         request = cast("Request", context.request)  # what the SDK's HTTP transport attaches
         try:
-            principal = self._gateway.authenticate(request)
-            invoked = await invoke(self._gateway, principal, ref, task, str(arguments.get("context_id") or ""))
+            invoked = await invoke(
+                self._gateway, await person(request), ref, task, str(arguments.get("context_id") or "")
+            )
         except Problem as error:
             return _failure(str(error))
         return _answer(ref, invoked)
@@ -161,14 +163,14 @@ class McpFront:
         return types.ListResourcesResult(resources=[about])
 
     async def _read_resource(
-        self, _: ServerRequestContext[Any], params: mcp_types.ReadResourceRequestParams
+        self, context: ServerRequestContext[Any], params: mcp_types.ReadResourceRequestParams
     ) -> mcp_types.ReadResourceResult:
         import mcp_types as types
         from mcp.shared.exceptions import MCPError
 
         if str(params.uri) != _AGENTS:
             raise MCPError(types.INVALID_PARAMS, f"there is no resource {params.uri}; there is {_AGENTS}")
-        text = json.dumps({"agents": self._agents()}, ensure_ascii=False)
+        text = json.dumps({"agents": await self._agents(context)}, ensure_ascii=False)
         contents = types.TextResourceContents(uri=_AGENTS, text=text, mime_type="application/json")
         return types.ReadResourceResult(contents=[contents])
 

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kagent_api.kube.resources import JsonObject
-from kagent_operator.gateway.context import caller, gateway_of, json_body, text_field
+from kagent_operator.gateway.context import caller, gateway_of, json_body, own_agent, text_field
 from kagent_operator.gateway.errors import BadRequest
+from kagent_operator.gateway.principal import Principal
 from kagent_operator.gateway.replies import as_json
 from kagent_operator.store.database import rfc3339
 from kagent_operator.store.memories import Memory, NewMemory
@@ -28,11 +29,13 @@ _MOST_FOUND = 100
 
 
 async def add_memory(request: Request) -> Response:
-    ids = await gateway_of(request).store.memories.add([_new(request, await json_body(request))])
+    principal = await caller(request)
+    ids = await gateway_of(request).store.memories.add([_new(principal, await json_body(request))])
     return as_json({"id": ids[0]}, 201)
 
 
 async def add_memories(request: Request) -> Response:
+    principal = await caller(request)
     items: Any = (await json_body(request)).get("items")
     if not isinstance(items, list) or not items:
         raise BadRequest("items is required")
@@ -41,15 +44,16 @@ async def add_memories(request: Request) -> Response:
         raise BadRequest(f"items: at most {_BATCH} at a time, not {len(written)}")
     if not all(isinstance(item, dict) for item in written):
         raise BadRequest("items must be JSON objects")
-    ids = await gateway_of(request).store.memories.add([_new(request, cast("JsonObject", item)) for item in written])
+    ids = await gateway_of(request).store.memories.add([_new(principal, cast("JsonObject", item)) for item in written])
     return as_json({"count": len(ids)}, 201)
 
 
 async def search(request: Request) -> Response:
+    principal = await caller(request)
     body = await json_body(request)
     found = await gateway_of(request).store.memories.search(
-        _agent(text_field(body, "agent_name", required=True)),
-        _about(request, text_field(body, "user_id")),
+        _agent(principal, text_field(body, "agent_name", required=True)),
+        _about(principal, text_field(body, "user_id")),
         _vector(body),
         limit=min(int(_number(body, "limit", _LIMIT)) or _LIMIT, _MOST_FOUND),
         min_score=_number(body, "min_score", 0.0),
@@ -58,20 +62,20 @@ async def search(request: Request) -> Response:
 
 
 async def list_memories(request: Request) -> Response:
-    agent, user = _asked(request)
+    agent, user = await _asked(request)
     return as_json([_memory(memory) for memory in await gateway_of(request).store.memories.list(agent, user)])
 
 
 async def delete_memories(request: Request) -> Response:
-    agent, user = _asked(request)
+    agent, user = await _asked(request)
     return as_json({"deleted": await gateway_of(request).store.memories.forget(agent, user)})
 
 
-def _new(request: Request, body: JsonObject) -> NewMemory:
+def _new(principal: Principal, body: JsonObject) -> NewMemory:
     extra = body.get("metadata")
     return NewMemory(
-        agent_name=_agent(text_field(body, "agent_name", required=True)),
-        user_id=_about(request, text_field(body, "user_id")),
+        agent_name=_agent(principal, text_field(body, "agent_name", required=True)),
+        user_id=_about(principal, text_field(body, "user_id")),
         content=text_field(body, "content", required=True),
         vector=_vector(body),
         extra=None if extra is None else json.dumps(extra, ensure_ascii=False),
@@ -79,22 +83,28 @@ def _new(request: Request, body: JsonObject) -> NewMemory:
     )
 
 
-def _about(request: Request, said: str) -> str:
+def _about(principal: Principal, said: str) -> str:
     """Return whose memories these are. A person who proved who they are reaches their own only."""
-    principal = caller(request)
-    return principal.user_id if principal.claims is not None else said or principal.user_id
+    if principal.proven and not principal.agent:
+        return principal.user_id
+    if not (user := said or principal.user_id):
+        raise BadRequest("user_id is required")
+    return user
 
 
-def _asked(request: Request) -> tuple[str, str]:
+async def _asked(request: Request) -> tuple[str, str]:
     agent = request.query_params.get("agent_name", "")
     if not agent:
         raise BadRequest("agent_name is required")
-    return _agent(agent), _about(request, request.query_params.get("user_id", ""))
+    principal = await caller(request)
+    return _agent(principal, agent), _about(principal, request.query_params.get("user_id", ""))
 
 
-def _agent(name: str) -> str:
-    """Engines send the id, people the reference."""
-    return name.replace("/", "__NS__").replace("-", "_")
+def _agent(principal: Principal, name: str) -> str:
+    """Engines send the id, people the reference. An agent that proved which it is reaches its own memories only."""
+    wanted = name.replace("/", "__NS__").replace("-", "_")
+    own_agent(principal, wanted)
+    return wanted
 
 
 def _vector(body: JsonObject) -> list[float]:

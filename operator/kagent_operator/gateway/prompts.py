@@ -11,11 +11,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kagent_api.kube.resources import JsonObject
-from kagent_operator.gateway.context import Gateway, caller, gateway_of, json_body, text_field, writer_of
+from kagent_api.kube.resources import CONFIGMAPS, JsonObject
+from kagent_operator.gateway.context import (
+    Gateway,
+    allowed,
+    gateway_of,
+    json_body,
+    person,
+    text_field,
+    writer_of,
+)
 from kagent_operator.gateway.directory import field, meta, ref_of
 from kagent_operator.gateway.errors import BadRequest, Missing
 from kagent_operator.gateway.replies import ok
+from kagent_operator.gateway.rights import Right, visible
 
 __all__ = ["ROUTES"]
 
@@ -24,43 +33,42 @@ _LABEL: Final = "kagent.dev/prompt-library"  # upstream's
 
 async def list_libraries(request: Request) -> Response:
     gateway = gateway_of(request)
-    caller(request)
+    principal = await person(request)
     namespace = request.query_params.get("namespace", "*")
-    libraries = [
-        _summary(library) for library in _libraries(gateway) if namespace in ("*", "", meta(library).get("namespace"))
-    ]
-    return ok(libraries, "Successfully listed prompt templates")
+    wanted = [library for library in _libraries(gateway) if namespace in ("*", "", meta(library).get("namespace"))]
+    libraries = await visible(gateway.rights, principal, CONFIGMAPS, wanted)
+    return ok([_summary(library) for library in libraries], "Successfully listed prompt templates")
 
 
 async def get_library(request: Request) -> Response:
-    caller(request)
+    await allowed(request, Right.to("get", CONFIGMAPS, **request.path_params))
     return ok(_whole(_wanted(request)), "Successfully retrieved prompt template")
 
 
 async def create_library(request: Request) -> Response:
-    caller(request)
+    writer = await writer_of(request)
     body = await json_body(request)
     metadata = {
         "name": text_field(body, "name", required=True),
         "namespace": text_field(body, "namespace") or gateway_of(request).settings.namespace,
         "labels": {_LABEL: "true"},
     }
-    made = await writer_of(request).create("ConfigMap", {"metadata": metadata, "data": _data(body)})
+    made = await writer.create("ConfigMap", {"metadata": metadata, "data": _data(body)})
     return ok(_whole(made), "Successfully created prompt template", status=201)
 
 
 async def replace_library(request: Request) -> Response:
-    caller(request)
+    writer = await writer_of(request)
     about = meta(_wanted(request))
     data = _data(await json_body(request))
-    changed = await writer_of(request).replace("ConfigMap", about["namespace"], about["name"], "data", data)
+    changed = await writer.replace("ConfigMap", about["namespace"], about["name"], "data", data)
     return ok(_whole(changed), "Successfully updated prompt template")
 
 
 async def delete_library(request: Request) -> Response:
-    caller(request)
+    writer = await writer_of(request)
     about = meta(_wanted(request))
-    await writer_of(request).delete("ConfigMap", about["namespace"], about["name"])
+    await writer.delete("ConfigMap", about["namespace"], about["name"])
     return ok({}, "Successfully deleted prompt template")
 
 

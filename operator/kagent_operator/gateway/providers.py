@@ -13,11 +13,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kagent_api.conditions import get_condition
-from kagent_api.kube.resources import JsonObject
-from kagent_operator.gateway.context import caller, gateway_of
+from kagent_api.kube.resources import MODELPROVIDERCONFIGS, JsonObject
+from kagent_operator.gateway.context import allowed, caller, gateway_of, person
 from kagent_operator.gateway.directory import field, meta, rows
 from kagent_operator.gateway.errors import Missing
 from kagent_operator.gateway.replies import ok
+from kagent_operator.gateway.rights import Right, visible
 
 __all__ = ["ROUTES"]
 
@@ -48,7 +49,7 @@ _COMMON: Final[dict[str, tuple[str, ...]]] = {
 
 
 async def list_models(request: Request) -> Response:
-    caller(request)
+    await caller(request)
     models = {name: [{"name": model, "function_calling": True} for model in _COMMON[name]] for name in _BLOCKS}
     return ok(models, "Successfully listed models")
 
@@ -57,7 +58,7 @@ async def list_providers(request: Request) -> Response:
     # Imported here: building the schema of every resource takes longer than the gateway's own start.
     from kagent_api.crds import crd_schema
 
-    caller(request)
+    await caller(request)
     spec = crd_schema("ModelConfig")["properties"]["spec"]["properties"]
     providers: list[JsonObject] = []
     for name in _BLOCKS:
@@ -69,22 +70,24 @@ async def list_providers(request: Request) -> Response:
 
 
 async def list_configured(request: Request) -> Response:
-    caller(request)
+    principal = await person(request)
+    seen = await visible(gateway_of(request).rights, principal, MODELPROVIDERCONFIGS, _configured(request))
     configured = [
         {
             "name": meta(provider).get("name", ""),
             "type": field(provider, "spec", "type") or "",
             "endpoint": field(provider, "spec", "endpoint") or "",
         }
-        for provider in _configured(request)
+        for provider in seen
         if (get_condition(rows(provider, "status", "conditions"), "Ready") or {}).get("status") == "True"
     ]
     return ok(configured, "Successfully listed configured model providers")
 
 
 async def list_configured_models(request: Request) -> Response:
-    caller(request)
     name = request.path_params["name"]
+    namespace = gateway_of(request).settings.namespace
+    await allowed(request, Right.to("get", MODELPROVIDERCONFIGS, namespace, name))
     for provider in _configured(request):
         models = field(provider, "status", "discoveredModels")
         if meta(provider).get("name") == name and models:

@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from kagent_api.errors import InvalidSpec, TransientError
 from kagent_api.kube import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound
 from kagent_operator.gateway.errors import Problem, Unauthorized
-from kagent_operator.store import StoreError
+from kagent_operator.store import StoreError, StoreUnavailable, Unkeepable
 
 __all__ = ["EXCEPTION_HANDLERS", "as_json", "ok"]
 
@@ -49,7 +49,10 @@ async def refuse(_: Request, problem: Exception) -> Response:
     """Answer a Problem."""
     assert isinstance(problem, Problem)  # registered for this class only
     if isinstance(problem, Unauthorized):
-        return PlainTextResponse("Unauthorized", problem.status)
+        # A header holds printable ASCII only, and a quote would end its value.
+        why = "".join(letter for letter in str(problem) if " " <= letter <= "~").replace('"', "'").replace("\\", "/")
+        challenge = f'Bearer realm="kagent", error_description="{why}"'
+        return PlainTextResponse("Unauthorized", problem.status, {"www-authenticate": challenge})
     return as_json({"error": str(problem)}, problem.status)
 
 
@@ -60,9 +63,19 @@ async def route_miss(_: Request, error: Exception) -> Response:
     return PlainTextResponse(text, error.status_code, error.headers)
 
 
+async def too_deep(_: Request, error: Exception) -> Response:
+    """Answer a body that parses and is nested too deeply to be written again."""
+    del error
+    return as_json({"error": "Invalid request body: it is nested too deeply"}, 400)
+
+
 async def store_failed(request: Request, error: Exception) -> Response:
     """Answer when the store refuses; the details are for the log."""
+    if isinstance(error, Unkeepable):
+        return as_json({"error": str(error)}, 400)
     _log.error("%s %s: %s", request.method, request.url.path, error)
+    if isinstance(error, StoreUnavailable):
+        return as_json({"error": "the session store does not answer; try again in a moment"}, 503)
     return as_json({"error": "the session store cannot be used; the operator's log says why"}, 500)
 
 
@@ -101,5 +114,6 @@ EXCEPTION_HANDLERS: Mapping[Any, Any] = {
     KubeError: kube_refused,
     TransientError: not_now,
     InvalidSpec: bad_spec,
+    RecursionError: too_deep,
     Exception: failed,
 }

@@ -11,10 +11,11 @@ from starlette.routing import Route
 
 from kagent_api.kube.resources import JsonObject
 from kagent_api.names import agent_id
-from kagent_operator.gateway.context import Gateway, acting_on, caller, gateway_of, json_body, text_field
+from kagent_operator.gateway.context import Gateway, acting_on, caller, gateway_of, json_body, own_agent, text_field
 from kagent_operator.gateway.directory import agent_by_id, meta
 from kagent_operator.gateway.errors import BadRequest, Forbidden, Missing
 from kagent_operator.gateway.replies import ok
+from kagent_operator.gateway.rights import chat_with, require
 from kagent_operator.store.database import moment_of, rfc3339
 from kagent_operator.store.sessions import Session, SessionEvent
 
@@ -24,7 +25,9 @@ _SOURCES = ("", "user", "agent")
 
 
 async def list_sessions(request: Request) -> Response:
-    sessions = await gateway_of(request).store.sessions.list(caller(request).user_id)
+    principal = await caller(request)
+    only = principal.agent if principal.proven else ""
+    sessions = await gateway_of(request).store.sessions.list(principal.user_id, agent_id=only)
     return ok([_session(session) for session in sessions], "Successfully listed sessions")
 
 
@@ -32,12 +35,19 @@ async def list_agent_sessions(request: Request) -> Response:
     """A person's sessions with an agent, without those that other agents opened."""
     gateway = gateway_of(request)
     namespace, name = request.path_params["namespace"], request.path_params["name"]
-    sessions = await gateway.store.sessions.list(
-        caller(request).user_id, agent_id=agent_id(namespace, name), without_source="agent"
-    )
-    if not sessions and gateway.agents.get(namespace, name) is None:
+    principal = await caller(request)
+    wanted = agent_id(namespace, name)
+    own_agent(principal, wanted)
+    sessions = await gateway.store.sessions.list(principal.user_id, agent_id=wanted, without_source="agent")
+    shared = [] if principal.agent else await gateway.store.shares.visited(principal.user_id, wanted)
+    if not sessions and not shared and gateway.agents.get(namespace, name) is None:
         raise Missing(f"Agent {namespace}/{name} not found")
-    return ok([_session(session) for session in sessions], "Successfully listed sessions")
+    listed = [_session(session) for session in sessions]
+    listed += [
+        _session(session) | {"share_token": share.token, "share_read_only": share.read_only}
+        for share, session in shared
+    ]
+    return ok(listed, "Successfully listed sessions")
 
 
 async def create_session(request: Request) -> Response:
@@ -47,11 +57,15 @@ async def create_session(request: Request) -> Response:
     source = text_field(body, "source")
     if source not in _SOURCES:
         raise BadRequest(f"source must be user or agent, not {source!r}")
-    principal = caller(request)
+    principal = await caller(request)
+    agent = _known_agent(gateway, ref, principal.agent)
+    own_agent(principal, agent)
+    if not principal.agent:
+        await _chatting(request, agent)
     session = await gateway.store.sessions.put(
         principal.user_id,
         text_field(body, "id") or str(uuid.uuid4()),
-        agent_id=_known_agent(gateway, ref, principal.agent),
+        agent_id=agent,
         name=text_field(body, "name"),
         source=source,
     )
@@ -87,6 +101,11 @@ async def change_session(request: Request) -> Response:
     if not name and not ref:
         raise BadRequest("name or agent_ref is required")
     target = _known_agent(gateway, ref, "") if ref else ""
+    if target:
+        principal = await caller(request)
+        own_agent(principal, target)
+        if not principal.agent:
+            await _chatting(request, target)
     session = await gateway.store.sessions.change(acting.user_id, session_id, name=name, agent_id=target)
     if session is None:
         raise Missing(f"Session {session_id} not found")
@@ -111,7 +130,7 @@ async def add_event(request: Request) -> Response:
     session = await gateway.store.sessions.get(acting.user_id, session_id)
     if session is None:
         raise Missing(f"Session {session_id} not found")
-    agent = caller(request).agent
+    agent = (await caller(request)).agent
     if not agent or agent != session.agent_id:
         raise Forbidden("only the session's agent may add events", remedy="send its id in X-Agent-Name")
     body = await json_body(request)
@@ -125,6 +144,14 @@ async def add_event(request: Request) -> Response:
     if gateway.on_event is not None:
         gateway.on_event(agent, event.id, written)
     return ok(_event(event), "Event added to session successfully", status=201)
+
+
+async def _chatting(request: Request, wanted: str) -> None:
+    """Raise Forbidden when the caller may not chat with an agent."""
+    gateway = gateway_of(request)
+    if found := agent_by_id(gateway.agents, wanted):
+        right = chat_with(str(meta(found).get("namespace", "")), str(meta(found).get("name", "")))
+        await require(gateway.rights, await caller(request), right)
 
 
 def _known_agent(gateway: Gateway, ref: str, calling_agent: str) -> str:

@@ -9,7 +9,7 @@ from kagent_api.names import AGENT_PORT, CONTROLLER_NAMESPACE, DEFAULT_MODEL_CON
 
 __all__ = ["AuthMode", "GatewaySettings"]
 
-AuthMode = Literal["none", "trusted-proxy"]
+AuthMode = Literal["none", "trusted-proxy", "kubernetes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.approvals import ask_in_words_of_1_0
-from kagent_operator.gateway.context import acting_on, caller, gateway_of, json_body, text_field
+from kagent_operator.gateway.context import acting_on, caller, gateway_of, json_body, own_agent, text_field
 from kagent_operator.gateway.dialects import Dialect, dialect_of_task, legacy_state, task_to
 from kagent_operator.gateway.errors import BadRequest, Conflict, Missing
 from kagent_operator.gateway.orphans import settled
@@ -96,11 +96,14 @@ async def _mine(request: Request) -> StoredTask:
     """An agent that names no user acts for the task's owner."""
     store = gateway_of(request).store
     task_id = request.path_params["id"]
-    principal = caller(request)
+    principal = await caller(request)
     user = principal.user_id
     if principal.agent and not principal.named:
         user = await store.tasks.owner(task_id) or user
     task = await store.tasks.get(user, task_id)
+    if task is not None and principal.agent and principal.proven:
+        session = await store.sessions.get(user, task.session_id)
+        own_agent(principal, session.agent_id if session else principal.agent)
     if task is None:
         raise Missing(f"Task {task_id} not found")
     return task

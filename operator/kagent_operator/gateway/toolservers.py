@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kagent_api.kube.resources import JsonObject
-from kagent_operator.gateway.context import caller, gateway_of
+from kagent_api.kube.resources import MCPSERVERS, REMOTEMCPSERVERS, SERVICES, JsonObject
+from kagent_operator.gateway.context import caller, gateway_of, person
 from kagent_operator.gateway.directory import AgentDirectory, field, meta, published_tools, ref_of, rows
+from kagent_operator.gateway.principal import Principal
 from kagent_operator.gateway.replies import ok
+from kagent_operator.gateway.rights import Rights, visible
 
 __all__ = ["ROUTES", "ToolServer", "tool_servers"]
 
@@ -28,33 +29,39 @@ class ToolServer(NamedTuple):
     changed: str
 
 
-def tool_servers(agents: AgentDirectory) -> Iterator[ToolServer]:
-    """Yield every tool server that can be seen, by kind and name."""
+async def tool_servers(agents: AgentDirectory, rights: Rights, principal: Principal) -> list[ToolServer]:
+    """Return every tool server that a caller may see, by kind and name."""
+    found: list[ToolServer] = []
     published = published_tools(agents)
-    for kind, group in (("RemoteMCPServer", ".kagent.dev"), ("MCPServer", ".kagent.dev"), ("Service", "")):
-        for server in sorted(agents.resources(kind), key=ref_of):
-            about = meta(server)
-            if kind == "Service" and field(about, "labels", _SERVICE_LABEL) != "true":
-                continue
+    for resource in (REMOTEMCPSERVERS, MCPSERVERS, SERVICES):
+        kind, group = resource.kind, f".{resource.group}" if resource.group else ""
+        servers = [
+            server
+            for server in agents.resources(kind)
+            if kind != "Service" or field(server, "metadata", "labels", _SERVICE_LABEL) == "true"
+        ]
+        for server in sorted(await visible(rights, principal, resource, servers), key=ref_of):
             written = published.get(f"{ref_of(server)}-{kind.lower()}-tools", [])
-            found = rows(server, "status", "discoveredTools") or written
-            tools = [{"name": tool.get("name", ""), "description": tool.get("description") or ""} for tool in found]
-            yield ToolServer(ref_of(server), kind + group, tools, str(about.get("creationTimestamp") or ""))
+            listed = rows(server, "status", "discoveredTools") or written
+            tools = [{"name": tool.get("name", ""), "description": tool.get("description") or ""} for tool in listed]
+            created = str(meta(server).get("creationTimestamp") or "")
+            found.append(ToolServer(ref_of(server), kind + group, tools, created))
+    return found
 
 
 async def list_tool_servers(request: Request) -> Response:
     gateway = gateway_of(request)
-    caller(request)
+    principal = await person(request)
     servers = [
         {"ref": server.ref, "groupKind": server.group_kind, "discoveredTools": server.tools}
-        for server in tool_servers(gateway.agents)
+        for server in await tool_servers(gateway.agents, gateway.rights, principal)
     ]
     return ok(servers, "Successfully listed ToolServers")
 
 
 async def list_tools(request: Request) -> Response:
     gateway = gateway_of(request)
-    caller(request)
+    principal = await person(request)
     tools = [
         {
             "id": tool["name"],
@@ -64,14 +71,14 @@ async def list_tools(request: Request) -> Response:
             "created_at": server.changed,
             "updated_at": server.changed,
         }
-        for server in tool_servers(gateway.agents)
+        for server in await tool_servers(gateway.agents, gateway.rights, principal)
         for tool in server.tools
     ]
     return ok(tools, "Successfully listed tools")
 
 
 async def list_types(request: Request) -> Response:
-    caller(request)
+    await caller(request)
     return ok(["RemoteMCPServer", "MCPServer"], "Successfully listed tool server types")
 
 

@@ -3,7 +3,7 @@
 It holds what people said; nothing here logs content, and every read is scoped to a user.
 """
 
-from kagent_operator.store.errors import NewerDatabase, StoreError, TaskOwned
+from kagent_operator.store.errors import NewerDatabase, StoreError, StoreUnavailable, TaskOwned, Unkeepable
 from kagent_operator.store.store import Store
 
-__all__ = ["NewerDatabase", "Store", "StoreError", "TaskOwned"]
+__all__ = ["NewerDatabase", "Store", "StoreError", "StoreUnavailable", "TaskOwned", "Unkeepable"]

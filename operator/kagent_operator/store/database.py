@@ -7,25 +7,40 @@ process); PostgreSQL by URL. A database of a newer version is refused, never gue
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Insert, Table, event, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    TimeoutError,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from kagent_operator.store import tables
-from kagent_operator.store.errors import NewerDatabase, StoreError
+from kagent_operator.store.errors import NewerDatabase, StoreError, StoreUnavailable, Unkeepable
 
 __all__ = ["Database", "moment_of", "rfc3339"]
 
 # Steps from the version before to the version they stand under; version 1 is the first there is.
-MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {}
+MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {
+    2: (
+        "CREATE TABLE session_share_access (token VARCHAR(64) NOT NULL, user_id VARCHAR(255) NOT NULL, "
+        "created_at BIGINT NOT NULL, PRIMARY KEY (token, user_id))",
+        "CREATE INDEX share_access_by_user ON session_share_access (user_id)",
+        "CREATE INDEX task_by_state ON task (user_id, state)",
+    )
+}
 
 _DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 # One number that every replica agrees on, so that only one of them migrates (PostgreSQL advisory lock).
@@ -58,6 +73,9 @@ class Database:
         except (SQLAlchemyError, OSError) as error:
             await engine.dispose()
             raise _unusable(shown, error) from error
+        except (StoreUnavailable, Unkeepable) as error:
+            await engine.dispose()
+            raise _unusable(shown, cast("Exception", error.__cause__ or error)) from error
         except BaseException:
             await engine.dispose()
             raise
@@ -69,16 +87,18 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
         """Give a connection in a transaction that sees one state."""
-        async with self._engine.begin() as connection:
-            yield connection
+        with _told():
+            async with self._engine.begin() as connection:
+                yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncConnection]:
         """Give a connection in a transaction that is committed at the end and rolled back on an exception."""
-        async with self._engine.connect() as connection:
-            await connection.execution_options(kagent_write=True)
-            async with connection.begin():
-                yield connection
+        with _told():
+            async with self._engine.connect() as connection:
+                await connection.execution_options(kagent_write=True)
+                async with connection.begin():
+                    yield connection
 
     def now(self) -> int:
         """Return this moment in nanoseconds; never the same twice, so that order is kept."""
@@ -89,9 +109,11 @@ class Database:
         """Return an insert that updates an existing row of the same primary key, but for the columns in ``keep``."""
         keys = [column.name for column in table.primary_key]
         changed = {name: value for name, value in values.items() if name not in keys and name not in keep}
-        if self._engine.dialect.name == "postgresql":
-            return postgresql.insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=changed)
-        return sqlite.insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=changed)
+        maker = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        written = maker(table).values(values)
+        if not changed:
+            return written.on_conflict_do_nothing(index_elements=keys)
+        return written.on_conflict_do_update(index_elements=keys, set_=changed)
 
     async def _migrate(self, shown: str) -> None:
         async with self.write() as connection:
@@ -112,6 +134,42 @@ class Database:
                 for statement in MIGRATIONS[version]:
                     await connection.execute(text(statement))
                 await connection.execute(tables.schema_version.update().values(version=version))
+
+
+@contextmanager
+def _told() -> Generator[None]:
+    """Say in the store's words what a driver says: is it the value, or is the database away?"""
+    try:
+        yield
+    except (DataError, UnicodeEncodeError, OverflowError) as error:
+        raise _unkeepable() from error
+    except (OperationalError, InterfaceError, TimeoutError, OSError) as error:
+        if isinstance(error, DBAPIError) and isinstance(error.orig, UnicodeEncodeError):
+            raise _unkeepable() from error
+        raise StoreUnavailable(
+            f"the database does not answer: {_said(error)}",
+            remedy="look at its own log; requests are taken again after",
+        ) from error
+    except DBAPIError as error:
+        # SQLSTATE class 22: the value cannot be taken (PostgreSQL); 08 and 57P: the connection went.
+        state = str(getattr(error.orig, "sqlstate", "") or "")
+        if state.startswith("22") or isinstance(error.orig, UnicodeEncodeError | OverflowError):
+            raise _unkeepable() from error
+        if error.connection_invalidated or state.startswith(("08", "57P", "53")):
+            raise StoreUnavailable(f"the database does not answer: {_said(error)}") from error
+        raise
+
+
+def _unkeepable() -> Unkeepable:
+    return Unkeepable(
+        "a value of the request cannot be kept",
+        remedy="ids have at most 255 characters; text must be without NUL and half surrogates",
+    )
+
+
+def _said(error: Exception) -> str:
+    # Without the statement and its parameters, which hold what people said.
+    return str(getattr(error, "orig", None) or type(error).__name__)
 
 
 def _unusable(shown: str, error: Exception) -> StoreError:

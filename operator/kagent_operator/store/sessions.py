@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, Select, select, update
 
 from kagent_operator.store.database import Database
 from kagent_operator.store.tables import event, session, task
 
-__all__ = ["Session", "SessionEvent", "Sessions"]
+__all__ = ["Session", "SessionEvent", "Sessions", "living_session", "session_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,12 @@ class Sessions:
                 values |= {key: value for key, value in (("name", name), ("source", source)) if value}
                 await connection.execute(update(session).where(*_is(user_id, id)).values(values))
             row = (await connection.execute(select(session).where(*_is(user_id, id)))).one()
-        return _session(row)
+        return session_of(row)
 
     async def get(self, user_id: str, id: str) -> Session | None:
         async with self._database.read() as connection:
             row = (await connection.execute(select(session).where(*_is(user_id, id)))).first()
-        return _session(row) if row else None
+        return session_of(row) if row else None
 
     async def owner(self, id: str) -> str | None:
         """Return the user a session belongs to if it is exactly one."""
@@ -81,7 +81,7 @@ class Sessions:
             query = query.where(session.c.source != without_source)
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(session.c.created_at.desc()))).all()
-        return [_session(row) for row in rows]
+        return [session_of(row) for row in rows]
 
     async def change(self, user_id: str, id: str, *, name: str = "", agent_id: str = "") -> Session | None:
         """Rename a session or move it to another agent; None when there is none."""
@@ -91,7 +91,7 @@ class Sessions:
                 update(session).where(*_is(user_id, id)).values(updated_at=self._database.now(), **values)
             )
             row = (await connection.execute(select(session).where(*_is(user_id, id)))).first()
-        return _session(row) if row else None
+        return session_of(row) if row else None
 
     async def delete(self, user_id: str, id: str) -> bool:
         """Delete a session with its events and tasks; say if there was one."""
@@ -138,5 +138,11 @@ def _is(user_id: str, id: str) -> tuple[Any, ...]:
     return (session.c.id == id, session.c.user_id == user_id, session.c.deleted_at.is_(None))
 
 
-def _session(row: Row[Any]) -> Session:
+def living_session(user_id: str, id: str) -> Select[Any]:
+    """Return the query of one session that was not deleted."""
+    return select(session).where(*_is(user_id, id))
+
+
+def session_of(row: Row[Any]) -> Session:
+    """Read a session from its row."""
     return Session(row.id, row.user_id, row.name, row.agent_id, row.source, row.created_at, row.updated_at)

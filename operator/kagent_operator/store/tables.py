@@ -10,9 +10,12 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-__all__ = ["SCHEMA_VERSION", "event", "feedback", "memory", "metadata", "schema_version", "session", "share", "task"]
+__all__ = [
+    "SCHEMA_VERSION", "event", "feedback", "memory", "metadata", "schema_version", "session", "share", "share_access",
+    "task",
+]  # fmt: skip
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 metadata = MetaData()
 
@@ -59,6 +62,7 @@ task = Table(
     Column("deleted_at", BigInteger),
     Index("task_by_session", "session_id", "user_id", "created_at"),
     Index("task_by_user", "user_id", "id"),
+    Index("task_by_state", "user_id", "state"),
 )
 
 feedback = Table(
@@ -84,6 +88,16 @@ share = Table(
     Column("read_only", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index("share_by_session", "session_id", "user_id"),
+)
+
+# Who opened which link: a session shared with somebody then stands among theirs.
+share_access = Table(
+    "session_share_access",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("user_id", String(255), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Index("share_access_by_user", "user_id"),
 )
 
 memory = Table(

@@ -316,6 +316,10 @@ async def test_a_share_link_lets_its_holder_talk_in_that_session_as_its_owner(
     front: httpx.AsyncClient, agent: Agent, store: Any
 ) -> None:
     agent.reply = JSONResponse({"jsonrpc": "2.0", "id": 1, "result": {}})
+    await store.sessions.put("ada", "s", agent_id="kagent__NS__my_agent")
+    for task, session in (("t", "s"), ("t2", "private")):
+        data = json.dumps({"id": task, "status": {"state": "working"}})
+        await store.tasks.put("ada", task, session_id=session, state="working", data=data, protocol_version="0.3")
     share = await store.shares.add("ada", "s", read_only=False)
     bob = {"X-User-Id": "bob", "X-Share-Token": share.token}
     message: Json = {"message": {"messageId": "m", "contextId": "s", "parts": []}}
@@ -323,7 +327,17 @@ async def test_a_share_link_lets_its_holder_talk_in_that_session_as_its_owner(
     assert agent.requests[0][0]["x-user-id"] == "ada"
     elsewhere: Json = {"message": {"messageId": "m", "contextId": "other", "parts": []}}
     assert (await front.post(FRONT, json=call("message/send", elsewhere), headers=bob)).status_code == 403
+    for method in ("tasks/get", "tasks/cancel", "tasks/resubscribe", "message/send"):
+        for private in ({"id": "t2"}, {"id": "t2", "contextId": "s"}):
+            params: Json = {"message": {"contextId": "s", "taskId": "t2"}} if "message" in method else private
+            said = (await front.post(FRONT, json=call(method, params), headers=bob)).json()
+            assert said["error"]["code"] == -32001, (method, params, said)
+    assert "result" in (await front.post(FRONT, json=call("tasks/get", {"id": "t"}), headers=bob)).json()
+    for params in ({}, {"contextId": "s"}):
+        listed = (await front.post(FRONT, json=call("tasks/list", params), headers=bob)).json()["result"]["tasks"]
+        assert [task["id"] for task in listed] == ["t"]
     reading = await store.shares.add("ada", "s", read_only=True)
     bob["X-Share-Token"] = reading.token
+    assert "result" in (await front.post(FRONT, json=call("tasks/get", {"id": "t"}), headers=bob)).json()
     assert (await front.post(FRONT, json=call("message/send", message), headers=bob)).status_code == 403
     assert len(agent.requests) == 1

@@ -49,7 +49,7 @@ async def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path:
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE schema_version SET version = 99")
     raw.close()
-    with pytest.raises(NewerDatabase, match="schema version 99, this program knows 1"):
+    with pytest.raises(NewerDatabase, match="schema version 99, this program knows 2"):
         await Store.open(path)
 
 
