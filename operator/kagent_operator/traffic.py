@@ -68,7 +68,7 @@ class Traffic:
             return
         try:
             read: Any = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if not isinstance(read, dict):
             return
