@@ -21,6 +21,8 @@ from kagent_operator.gateway import (
     shares,
     tasks,
     toolservers,
+    unserved,
+    waiting,
 )
 from kagent_operator.gateway import agents as agent_routes
 from kagent_operator.gateway.cards import CardReader
@@ -50,6 +52,8 @@ _ROUTES = (
     *prompts.ROUTES,
     *providers.ROUTES,
     *changes.ROUTES,
+    *waiting.ROUTES,
+    *unserved.ROUTES,
     *a2a.ROUTES,
 )
 

@@ -37,7 +37,7 @@ def decide_in_words_of_0_3(message: JsonObject) -> JsonObject:
     if not answer or any("decision_type" in _data(part) for part in rows(message, "parts")):
         return message
     if answer.get("type") == "ask_user_response":
-        data: JsonObject = {"decision_type": "approve", "ask_user_answers": answer.get("answers") or []}
+        data: JsonObject = {"decision_type": "approve", "ask_user_answers": _list(answer.get("answers"))}
     else:
         approvals = rows(answer, "approvals")
         data = {
@@ -65,7 +65,8 @@ def left_out(message: JsonObject, task: JsonObject) -> list[str]:
 def _asking(message: JsonObject) -> JsonObject:
     parts = rows(message, "parts")
     confirmations = [_data(part) for part in parts if _is_confirmation(part)]
-    metadata: JsonObject = field(message, "metadata") or {}
+    given = message.get("metadata")
+    metadata = cast("JsonObject", given) if isinstance(given, dict) else {}
     if not confirmations or HITL_EXTENSION in metadata:
         return message
     request = _request(confirmations)
@@ -74,7 +75,7 @@ def _asking(message: JsonObject) -> JsonObject:
         kept.insert(0, {"text": str(request.get("hint") or "The agent waits for an answer.")})
     return message | {
         "parts": kept,
-        "extensions": [*(field(message, "extensions") or []), HITL_EXTENSION],
+        "extensions": [*_list(message.get("extensions")), HITL_EXTENSION],
         "metadata": metadata | {HITL_EXTENSION: request},
     }
 
@@ -88,10 +89,10 @@ def _request(confirmations: list[JsonObject]) -> JsonObject:
     if rows(confirmations[0], "args", "toolConfirmation", "payload", "hitl_parts"):
         kept = {key: field(payload, key) or "" for key in ("subagent_name", "task_id", "context_id")}
         nested = {"nested": kept | {"tools": [_tool(call) for call in calls]}}
-    if all(call.get("name") == _ASK_USER for call in calls):
+    if calls and all(call.get("name") == _ASK_USER for call in calls):
         questions: Any = field(calls[0], "args", "questions") or []
         return {"type": "ask_user_request", "id": calls[0].get("id", ""), "questions": questions} | nested
-    tools = [_tool(field(item, "args", "originalFunctionCall") or {}) for item in confirmations]
+    tools = [_tool(_object(field(item, "args", "originalFunctionCall"))) for item in confirmations]
     names = ", ".join(str(call.get("name")) for call in calls)
     return {
         "type": "tool_approval_request",
@@ -118,9 +119,17 @@ def _is_confirmation(part: JsonObject) -> bool:
 
 
 def _data(part: JsonObject) -> JsonObject:
-    data = part.get("data")
-    return cast("JsonObject", data) if isinstance(data, dict) else {}
+    return _object(part.get("data"))
+
+
+def _object(value: Any) -> JsonObject:
+    return cast("JsonObject", value) if isinstance(value, dict) else {}
 
 
 def _answer(message: JsonObject) -> JsonObject:
-    return field(message, "metadata", HITL_EXTENSION) or {}
+    answer = field(message, "metadata", HITL_EXTENSION)
+    return cast("JsonObject", answer) if isinstance(answer, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []

@@ -72,8 +72,10 @@ async def replace_model_config(request: Request) -> Response:
     secrets = _secrets(body)
     key = text_field(body, "apiKey")
     if key:
-        spec = {"apiKeySecret": name, "apiKeySecretKey": _key_name(spec)} | spec
-        secrets.setdefault(spec["apiKeySecret"], {})[spec["apiKeySecretKey"]] = key
+        secret = text_field(spec, "apiKeySecret") or name
+        entry = text_field(spec, "apiKeySecretKey") or _key_name(spec)
+        spec |= {"apiKeySecret": secret, "apiKeySecretKey": entry}
+        secrets.setdefault(secret, {})[entry] = key
     changed = await writer.replace("ModelConfig", namespace, name, "spec", spec)
     for secret, values in secrets.items():
         await _put_secret(writer, changed, secret, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -11,6 +12,7 @@ import httpx
 from starlette.requests import Request
 
 from kagent_api.kube.resources import JsonObject
+from kagent_operator.gateway.bell import Bell
 from kagent_operator.gateway.cards import CardReader
 from kagent_operator.gateway.dialect_memory import DialectMemory
 from kagent_operator.gateway.directory import AgentDirectory
@@ -32,13 +34,16 @@ __all__ = [
     "gateway_of",
     "json_body",
     "json_object",
+    "json_text",
     "own_agent",
     "person",
+    "plain_json",
     "share_of",
     "text_field",
     "writer_of",
 ]
 
+_HALF = re.compile("[\ud800-\udfff]")
 _NOT_SHARED = "the share link is not valid for this session"
 _ASK_OWNER = "ask its owner for a new link"
 
@@ -57,6 +62,7 @@ class Gateway:
     writer: ResourceWriter | None = None
     on_event: Callable[[str, str, str], None] | None = None  # agent, event, its data: after it was stored
     rights: Rights = field(default_factory=AllowAll)
+    bell: Bell = field(default_factory=Bell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +184,17 @@ def json_object(text: bytes) -> JsonObject:
     if not isinstance(body, dict):
         raise BadRequest("Invalid request body: it must be a JSON object")
     return cast("JsonObject", body)
+
+
+def json_text(value: object) -> str:
+    """Write JSON so that any database keeps it: as it is, or escaped where a text holds half a surrogate pair."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if text.isascii() else plain_json(text)
+
+
+def plain_json(text: str) -> str:
+    """Escape the half surrogates of a JSON text, which no encoding has; JSON says the same thing by an escape."""
+    return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def text_field(body: JsonObject, name: str, *, required: bool = False) -> str:

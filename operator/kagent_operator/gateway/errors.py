@@ -7,6 +7,7 @@ KagentError (kagent_api)
     ├── Forbidden       403
     ├── Missing         404
     ├── Conflict        409
+    ├── NotServed       501
     └── TooLarge        413
 """
 
@@ -16,7 +17,17 @@ from typing import ClassVar
 
 from kagent_api.errors import KagentError
 
-__all__ = ["BadRequest", "Conflict", "Forbidden", "Missing", "Problem", "ReadOnly", "TooLarge", "Unauthorized"]
+__all__ = [
+    "BadRequest",
+    "Conflict",
+    "Forbidden",
+    "Missing",
+    "NotServed",
+    "Problem",
+    "ReadOnly",
+    "TooLarge",
+    "Unauthorized",
+]
 
 
 class Problem(KagentError):
@@ -59,7 +70,11 @@ class TooLarge(Problem):
     status = 413
 
 
-class ReadOnly(Problem):
-    """This gateway was started without the means to change resources."""
+class NotServed(Problem):
+    """A route of upstream's that needs what there is not here."""
 
     status = 501
+
+
+class ReadOnly(NotServed):
+    """This gateway was started without the means to change resources."""

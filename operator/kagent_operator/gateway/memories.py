@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kagent_api.kube.resources import JsonObject
-from kagent_operator.gateway.context import caller, gateway_of, json_body, own_agent, text_field
+from kagent_operator.gateway.context import caller, gateway_of, json_body, json_text, own_agent, text_field
 from kagent_operator.gateway.errors import BadRequest
 from kagent_operator.gateway.principal import Principal
 from kagent_operator.gateway.replies import as_json
@@ -78,7 +78,7 @@ def _new(principal: Principal, body: JsonObject) -> NewMemory:
         user_id=_about(principal, text_field(body, "user_id")),
         content=text_field(body, "content", required=True),
         vector=_vector(body),
-        extra=None if extra is None else json.dumps(extra, ensure_ascii=False),
+        extra=None if extra is None else json_text(extra),
         ttl_days=int(_number(body, "ttl_days", 0)) or _TTL_DAYS,
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from kagent_api.kube.resources import JsonObject
-from kagent_operator.gateway.context import Gateway
+from kagent_operator.gateway.context import Gateway, json_text
 from kagent_operator.gateway.dialects import Dialect, task_to
 from kagent_operator.gateway.directory import agent_by_id, field, meta, rows
 from kagent_operator.store.database import moment_of, rfc3339
@@ -68,11 +68,12 @@ async def _close(gateway: Gateway, task: StoredTask) -> StoredTask:
     metadata: JsonObject = field(told, "metadata") or {}
     code = {"kagent_error_code": "INTERRUPTED", "adk_error_code": "INTERRUPTED"}
     closed = told | {"status": status, "metadata": metadata | code}
+    gateway.bell.ring(task.user_id)
     return await gateway.store.tasks.put(
         task.user_id,
         task.id,
         session_id=task.session_id,
         state="failed",
-        data=json.dumps(task_to(dialect, closed), ensure_ascii=False, separators=(",", ":")),
+        data=json_text(task_to(dialect, closed)),
         protocol_version=dialect,
     )

@@ -7,6 +7,7 @@ asked again in its own.
 from __future__ import annotations
 
 import logging
+from typing import cast
 
 import httpx
 from starlette.responses import Response
@@ -14,7 +15,6 @@ from starlette.types import ASGIApp
 
 from kagent_api.conditions import get_condition
 from kagent_api.kube.resources import JsonObject
-from kagent_api.names import HITL_EXTENSION
 from kagent_operator.gateway.approvals import left_out
 from kagent_operator.gateway.context import Gateway
 from kagent_operator.gateway.directory import field, meta, ref_of
@@ -97,11 +97,11 @@ class Outgoing:
     async def _refused(self) -> Response | None:
         """Refuse an answer to a pause that leaves a call undecided: an agent of 0.10 would run that call."""
         message = field(self._call.params, "message")
-        task_id, user = field(message or {}, "taskId"), dict(self._headers).get("x-user-id", "")
-        if self._call.dialect != "1.0" or not task_id or not field(message, "metadata", HITL_EXTENSION):
+        task_id, user = field(self._call.params, "message", "taskId"), dict(self._headers).get("x-user-id", "")
+        if self._call.dialect != "1.0" or not task_id or not isinstance(message, dict):
             return None
         stored = await self._gateway.store.tasks.get(user, str(task_id))
-        missing = left_out(message, stored_task_to("0.3", stored)) if stored else []
+        missing = left_out(cast("JsonObject", message), stored_task_to("0.3", stored)) if stored else []
         if not missing:
             return None
         words = f"nothing was run: the answer does not decide on {', '.join(missing)}"

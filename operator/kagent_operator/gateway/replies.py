@@ -32,7 +32,11 @@ _KUBE_STATUS: tuple[tuple[type[KubeError], int], ...] = (
 def as_json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON reply; characters are written as they are."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode(errors="surrogatepass"), status, headers, media_type="application/json")
+    try:
+        written = text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can say by an escape only
+        written = json.dumps(content, separators=(",", ":")).encode()
+    return Response(written, status, headers, media_type="application/json")
 
 
 def ok(data: object = None, message: str = "", *, status: int = 200) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 
 from starlette.requests import Request
@@ -11,7 +10,17 @@ from starlette.routing import Route
 
 from kagent_api.kube.resources import JsonObject
 from kagent_api.names import agent_id
-from kagent_operator.gateway.context import Gateway, acting_on, caller, gateway_of, json_body, own_agent, text_field
+from kagent_operator.gateway.context import (
+    Gateway,
+    acting_on,
+    caller,
+    gateway_of,
+    json_body,
+    json_text,
+    own_agent,
+    plain_json,
+    text_field,
+)
 from kagent_operator.gateway.directory import agent_by_id, meta
 from kagent_operator.gateway.errors import BadRequest, Forbidden, Missing
 from kagent_operator.gateway.replies import ok
@@ -119,6 +128,7 @@ async def delete_session(request: Request) -> Response:
     if acting.shared:
         raise Forbidden("only the owner of a session may delete it")
     await gateway_of(request).store.sessions.delete(acting.user_id, session_id)
+    gateway_of(request).bell.ring(acting.user_id)
     return ok({}, "Session deleted successfully")
 
 
@@ -135,7 +145,7 @@ async def add_event(request: Request) -> Response:
         raise Forbidden("only the session's agent may add events", remedy="send its id in X-Agent-Name")
     body = await json_body(request)
     data = body.get("data")
-    written = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+    written = plain_json(data) if isinstance(data, str) else json_text(data)
     if not written or data is None:
         raise BadRequest("data is required")
     event = await gateway.store.sessions.add_event(

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.approvals import ask_in_words_of_1_0
-from kagent_operator.gateway.context import acting_on, caller, gateway_of, json_body, own_agent, text_field
+from kagent_operator.gateway.context import acting_on, caller, gateway_of, json_body, json_text, own_agent, text_field
 from kagent_operator.gateway.dialects import Dialect, dialect_of_task, legacy_state, task_to
 from kagent_operator.gateway.errors import BadRequest, Conflict, Missing
 from kagent_operator.gateway.orphans import settled
@@ -72,11 +72,12 @@ async def put_task(request: Request) -> Response:
             task["id"],
             session_id=session_id,
             state=legacy_state(str(cast("JsonObject", status).get("state", ""))),
-            data=json.dumps(task, ensure_ascii=False, separators=(",", ":")),
+            data=json_text(task),
             protocol_version=dialect_of_task(task),
         )
     except TaskOwned as error:
         raise Conflict(str(error)) from error
+    gateway_of(request).bell.ring(acting.user_id)
     return ok(stored_task_to(dialect, stored), "Successfully created task", status=201)
 
 
@@ -89,6 +90,7 @@ async def get_task(request: Request) -> Response:
 async def delete_task(request: Request) -> Response:
     task = await _mine(request)
     await gateway_of(request).store.tasks.delete(task.user_id, task.id)
+    gateway_of(request).bell.ring(task.user_id)
     return Response(status_code=204)
 
 

@@ -49,7 +49,7 @@ class Translation:
             if self.dialect == "0.3" and isinstance(params.get("message"), dict):
                 params["message"] = decide_in_words_of_0_3(params["message"])
         body = {"jsonrpc": "2.0", "id": self._call.id, "method": self._method, "params": params}
-        return json.dumps(body, ensure_ascii=False).encode()
+        return json.dumps(body).encode()
 
     def reply(self, body: bytes) -> bytes:
         """Return a whole reply in the caller's dialect; what is no JSON-RPC result stays as it is."""
@@ -61,7 +61,7 @@ class Translation:
             return body
         content = cast("JsonObject", reply)
         content["result"] = self._asking(result_to(self._call.dialect, self._legacy_method, content["result"]))
-        return json.dumps(content, ensure_ascii=False).encode()
+        return json.dumps(content).encode()
 
     async def stream(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Yield an event stream in the caller's dialect, event by event."""
@@ -119,7 +119,7 @@ def is_unknown_method(body: bytes) -> bool:
 
 
 def _data(content: JsonObject) -> str:
-    return f"data: {json.dumps(content, ensure_ascii=False)}\n\n"
+    return f"data: {json.dumps(content)}\n\n"
 
 
 async def _frames(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

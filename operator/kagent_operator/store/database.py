@@ -81,6 +81,11 @@ class Database:
             raise
         return database
 
+    @property
+    def shared(self) -> bool:
+        """Whether it is a server, which others write to as well."""
+        return self._engine.dialect.name != "sqlite"
+
     async def close(self) -> None:
         await self._engine.dispose()
 

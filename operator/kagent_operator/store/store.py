@@ -30,6 +30,11 @@ class Store:
         """Open a SQLite file by path, or a database by URL; raise StoreError if it cannot be used."""
         return cls(await Database.open(address))
 
+    @property
+    def shared(self) -> bool:
+        """Whether others may write to the same database: replicas of this gateway."""
+        return self._database.shared
+
     async def close(self) -> None:
         await self._database.close()
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, and_, func, select, update
 
 from kagent_operator.store.database import Database
 from kagent_operator.store.errors import TaskOwned
+from kagent_operator.store.sessions import Session, session_of
 from kagent_operator.store.tables import session, task
 
-__all__ = ["StoredTask", "TaskPage", "Tasks"]
+__all__ = ["WAITING_STATES", "StoredTask", "TaskPage", "Tasks"]
+
+WAITING_STATES: Final = ("input-required", "auth-required")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,31 @@ class Tasks:
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(task.c.created_at))).all()
         return [_task(row) for row in rows]
+
+    async def waiting(self, user_id: str, limit: int = 500) -> list[tuple[StoredTask, Session]]:
+        """Return a user's tasks that wait for somebody, the longest first, without those of sub-agents' sessions."""
+        query = (
+            select(task.c.id, session.c.id)
+            .join(session, and_(session.c.id == task.c.session_id, session.c.user_id == task.c.user_id))
+            .where(
+                task.c.user_id == user_id,
+                task.c.state.in_(WAITING_STATES),
+                task.c.deleted_at.is_(None),
+                session.c.deleted_at.is_(None),
+                session.c.source != "agent",
+            )
+            .order_by(task.c.updated_at)
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            found = (await connection.execute(query)).all()
+            tasks = await connection.execute(select(task).where(task.c.id.in_([pair[0] for pair in found])))
+            sessions = await connection.execute(
+                select(session).where(session.c.user_id == user_id, session.c.id.in_([pair[1] for pair in found]))
+            )
+            task_of = {row.id: _task(row) for row in tasks.all()}
+            opened = {row.id: session_of(row) for row in sessions.all()}
+        return [(task_of[pair[0]], opened[pair[1]]) for pair in found if pair[0] in task_of and pair[1] in opened]
 
     async def page(
         self,
