@@ -16,7 +16,7 @@ from kagent_api.names import AGENT_PORT, VERSION
 __all__ = ["main"]
 
 USAGE_ERROR: Final = 64
-_COMMANDS: Final = ("static", "mcp-bridge", "scripted-model", "check")
+_COMMANDS: Final = ("static", "mcp-bridge", "scripted-model", "check", "skills-init")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     scripted.add_argument("--host", default="127.0.0.1")
     scripted.add_argument("--port", type=int, required=True)
 
+    skills = commands.add_parser("skills-init", help="fetch an agent's skills from git, OCI registries and S3")
+    skills.add_argument("--file", type=Path, help="what to fetch (default /etc/kagent/skills-init/config.json)")
+
     check = commands.add_parser("check", help="say hello to an agent over each dialect it speaks")
     check.add_argument("url", metavar="URL")
     check.add_argument("--message", default="Hello", help="what to say (default %(default)s)")
@@ -98,6 +101,10 @@ def _run(options: argparse.Namespace) -> int:
 
     settings = Settings.from_environ()
     _set_up_logging(settings.log_level)
+    if options.command == "skills-init":
+        from kagent_engine.skills_init import DEFAULT_FILE, run_skills_init
+
+        return run_skills_init(options.file or DEFAULT_FILE, settings.paths)
     from kagent_engine.serve import run
 
     return run(options.filepath, settings, host=options.host, port=options.port)
