@@ -1,10 +1,10 @@
 """Errors of the local cluster, shaped as the API server answers them.
 
 ApiError(code, reason)
-├── BadRequest 400 (Undecodable)   ├── Unauthorized 401   ├── Forbidden 403   ├── NotFound 404
+├── BadRequest 400 (Undecodable)   ├── Unauthorized 401   ├── Forbidden 403   ├── NotFound 404 (NoSuchPath)
 ├── MethodNotAllowed 405   ├── NotAcceptable 406   ├── AlreadyExists, Conflict 409
 ├── Expired 410   ├── UnsupportedMediaType 415   ├── Invalid 422 (causes)
-├── TooLarge 413   ├── NotTyped 500   └── ServiceUnavailable 503
+├── TooLarge 413   ├── Unclassified 500 (NotTyped)   ├── ServiceUnavailable 503   └── Timeout 504
 
 LocalClusterError: what stops the local cluster from starting
 ├── NewerDataDirectory
@@ -18,8 +18,9 @@ from typing import Any, ClassVar, NamedTuple
 
 __all__ = [
     "AlreadyExists", "ApiError", "BadRequest", "Cause", "Conflict", "DataDirectoryInUse", "Expired", "Forbidden",
-    "Invalid", "LocalClusterError", "MethodNotAllowed", "NewerDataDirectory", "NotAcceptable", "NotFound", "NotTyped",
-    "ServiceUnavailable", "TooLarge", "Unauthorized", "Undecodable", "UnsupportedMediaType",
+    "Invalid", "LocalClusterError", "MethodNotAllowed", "NewerDataDirectory", "NoSuchPath", "NotAcceptable", "NotFound",
+    "NotTyped", "ServiceUnavailable", "Timeout", "TooLarge", "Unauthorized", "Unclassified", "Undecodable",
+    "UnsupportedMediaType",
 ]  # fmt: skip
 
 
@@ -36,6 +37,9 @@ class ApiError(Exception):
 
     code: ClassVar[int] = 500
     reason: ClassVar[str] = "InternalError"
+    more_details: ClassVar[dict[str, Any]] = {}
+    # Generic answers of a real server say "details": {}.
+    always_details: ClassVar[bool] = False
 
     def __init__(
         self, message: str, *, kind: str = "", name: str = "", group: str = "", causes: tuple[Cause, ...] = ()
@@ -54,8 +58,10 @@ class ApiError(Exception):
         }
         if self.causes:
             details["causes"] = [
-                {"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in self.causes
+                {key: value for key, value in cause._asdict().items() if value or key != "field"}
+                for cause in self.causes
             ]
+        details |= self.more_details
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
@@ -64,7 +70,9 @@ class ApiError(Exception):
             "message": self.message,
         }
         if self.reason:
-            status |= {"reason": self.reason, "details": details}
+            status["reason"] = self.reason
+            if details or self.always_details:
+                status["details"] = details
         return {**status, "code": self.code}
 
 
@@ -76,10 +84,14 @@ class Undecodable(BadRequest):
     """The object does not decode into its kind; what a patch makes of an object is refused otherwise (422)."""
 
 
-class NotTyped(ApiError):
-    """A configuration to apply does not fit the schema's types; real servers answer 500 without a reason."""
+class Unclassified(ApiError):
+    """What real servers answer with 500 and no reason, though the request is at fault."""
 
     code, reason = 500, ""
+
+
+class NotTyped(Unclassified):
+    """A configuration to apply does not fit the schema's types."""
 
 
 class Unauthorized(ApiError):
@@ -92,10 +104,16 @@ class Forbidden(ApiError):
 
 class NotFound(ApiError):
     code, reason = 404, "NotFound"
+    always_details = True
+
+
+class NoSuchPath(NotFound):
+    """Nothing is served there at all: the answer is plain text."""
 
 
 class MethodNotAllowed(ApiError):
     code, reason = 405, "MethodNotAllowed"
+    always_details = True
 
 
 class NotAcceptable(ApiError):
@@ -124,6 +142,11 @@ class Invalid(ApiError):
 
 class ServiceUnavailable(ApiError):
     code, reason = 503, "ServiceUnavailable"
+
+
+class Timeout(ApiError):
+    code, reason = 504, "Timeout"
+    more_details: ClassVar[dict[str, Any]] = {"retryAfterSeconds": 1}
 
 
 class TooLarge(ApiError):

@@ -64,6 +64,7 @@ def test_structural_faults_are_listed_together_and_stop_the_rules(widgets: Objec
     assert found == {
         ("spec.type", "FieldValueNotSupported"),
         ("spec.replicas", "FieldValueInvalid"),
+        (".spec.replicas", "FieldValueInvalid"),
         ("spec.tools[0].name", "FieldValueRequired"),
         ("<nil>", "FieldValueInvalid"),
     }

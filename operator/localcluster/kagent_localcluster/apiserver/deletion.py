@@ -19,7 +19,7 @@ from kagent_localcluster.apiserver.jsonvalue import dig, list_at, object_at, obj
 from kagent_localcluster.apiserver.kinds import Kind, Registry
 from kagent_localcluster.apiserver.meta import now
 from kagent_localcluster.apiserver.records import Record
-from kagent_localcluster.apiserver.refusals import conflict, not_found
+from kagent_localcluster.apiserver.refusals import not_found
 from kagent_localcluster.apiserver.storage import Locator, Storage, StoredChange
 from kagent_localcluster.apiserver.writing import CRD_KEY
 from kagent_localcluster.errors import Conflict, Forbidden, NotFound
@@ -322,12 +322,14 @@ def _check_preconditions(kind: Kind, obj: JsonObject, options: DeleteOptions) ->
         (options.resource_version, metadata["resourceVersion"], "ResourceVersion"),
     ):
         if wanted and wanted != found:
-            raise conflict(
-                kind,
-                metadata["name"],
-                f"the {word} in the precondition ({wanted}) does not match the {word} in record ({found}). The object "
-                "might have been deleted and then recreated",
-            )
+            name, fate = metadata["name"], "deleted and then recreated" if word == "UID" else "modified"
+            text = f"the {word} in the precondition ({wanted}) does not match the {word} in record ({found})"
+            # Preconditions name the kind where every other conflict names the resource.
+            raise Conflict(
+                f'Operation cannot be fulfilled on {kind.qualified_kind} "{name}": {text}. The object might have been '
+                f"{fate}",
+                kind=kind.kind, name=name, group=kind.group,
+            )  # fmt: skip
 
 
 def _finalizers_for(kind: Kind, obj: JsonObject, propagation: str) -> list[str]:

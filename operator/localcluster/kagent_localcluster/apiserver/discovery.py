@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 
 from kagent_localcluster.apiserver.kinds import Kind, Registry
-from kagent_localcluster.errors import NotFound
+from kagent_localcluster.errors import NoSuchPath, NotFound
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["AGGREGATED", "Discovery"]
@@ -58,7 +58,7 @@ class Discovery:
         """Return what stands at /apis/GROUP.
 
         Raises:
-            NotFound: no such group.
+            NoSuchPath: no such group.
         """
         return {"kind": "APIGroup", "apiVersion": "v1", **self._group(name)}
 
@@ -69,14 +69,15 @@ class Discovery:
             if group == name
         ]
         if not versions or not name:
-            raise NotFound("the server could not find the requested resource")
+            raise NoSuchPath("the server could not find the requested resource")
         return {"name": name, "versions": versions, "preferredVersion": versions[0]}
 
     def resources(self, group: str, version: str) -> JsonObject:
         """Return what stands at /apis/GROUP/VERSION.
 
         Raises:
-            NotFound: no such group-version.
+            NotFound: no such version of the group.
+            NoSuchPath: no such group.
         """
         resources: list[JsonObject] = []
         for kind in self._kinds(group, version):
@@ -99,7 +100,8 @@ class Discovery:
                     "verbs": list(_SUBRESOURCE_VERBS[name]),
                 })  # fmt: skip
         if not resources:
-            raise NotFound("the server could not find the requested resource")
+            text = "the server could not find the requested resource"
+            raise NotFound(text) if self._registry.serves(group) else NoSuchPath(text)
         group_version = f"{group}/{version}" if group else version
         return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}
 

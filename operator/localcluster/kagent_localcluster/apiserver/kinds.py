@@ -16,7 +16,7 @@ from kagent_localcluster.apiserver.builtin import load_data
 from kagent_localcluster.apiserver.schema.node import Node
 from kagent_localcluster.seams import JsonObject, Resource
 
-__all__ = ["OBJECT_VERBS", "Column", "Kind", "Registry", "ScalePaths", "builtin_kinds"]
+__all__ = ["OBJECT_VERBS", "Column", "Kind", "Registry", "ScalePaths", "builtin_kinds", "version_rank"]
 
 OBJECT_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -92,6 +92,11 @@ class Kind:
         """Return the name under which all versions of the resource are stored."""
         # Both event groups show the same objects.
         return "/events" if self.plural == "events" and self.group == "events.k8s.io" else f"{self.group}/{self.plural}"
+
+    @cached_property
+    def type_head(self) -> bytes:
+        """Return how every stored body of this kind begins."""
+        return orjson.dumps({"apiVersion": self.stored_api_version, "kind": self.kind})[:-1] + b","
 
     @cached_property
     def qualified(self) -> str:
@@ -170,6 +175,10 @@ class Registry:
     def find(self, group: str, version: str, plural: str) -> Kind | None:
         return self._kinds.get(Resource(group, version, plural))
 
+    def serves(self, group: str) -> bool:
+        """Tell whether anything of a group is served."""
+        return any(kind.group == group for kind in self)
+
     def __iter__(self) -> Iterator[Kind]:
         return iter(self._kinds.values())
 
@@ -187,14 +196,14 @@ class Registry:
     def group_versions(self) -> list[tuple[str, str]]:
         """Return the served (group, version) pairs; within a group the preferred version first."""
         pairs = {(kind.group, kind.version) for kind in self}
-        return sorted(pairs, key=lambda pair: (_group_rank(pair[0]), pair[0], _version_rank(pair[1])))
+        return sorted(pairs, key=lambda pair: (_group_rank(pair[0]), pair[0], version_rank(pair[1])))
 
 
 def _group_rank(group: str) -> int:
     return GROUP_ORDER.index(group) if group in GROUP_ORDER else len(GROUP_ORDER)
 
 
-def _version_rank(version: str) -> tuple[int, int, int, str]:
+def version_rank(version: str) -> tuple[int, int, int, str]:
     """Order versions as apiextensions does: GA before beta before alpha, then higher numbers, then names."""
     import re
 

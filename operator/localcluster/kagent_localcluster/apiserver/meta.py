@@ -17,6 +17,7 @@ __all__ = [
     "check_metadata",
     "generate_name",
     "label_problems",
+    "label_value_problem",
     "name_problem",
     "new_uid",
     "now",
@@ -128,10 +129,15 @@ def label_problems(labels: dict[str, Any], field: str) -> Iterator[Cause]:
     for key, value in labels.items():
         if text := _qualified_problem(key):
             yield Cause(field, f'Invalid value: "{key}": {text}')
-        if len(value) > 63:
-            yield Cause(field, f'Invalid value: "{value}": must be no more than 63 bytes')
-        elif value and not _QUALIFIED.fullmatch(value):
-            yield Cause(field, f'Invalid value: "{value}": {_LABEL_VALUE_TEXT}')
+        if text := label_value_problem(value):
+            yield Cause(field, f'Invalid value: "{value}": {text}')
+
+
+def label_value_problem(value: str) -> str:
+    """Return why a text is no label's value, "" when it is."""
+    if len(value) > 63:
+        return "must be no more than 63 bytes"
+    return _LABEL_VALUE_TEXT if value and not _QUALIFIED.fullmatch(value) else ""
 
 
 def check_finalizers(metadata: JsonObject) -> Iterator[Cause]:

@@ -13,9 +13,9 @@ import orjson
 from kagent_localcluster.apiserver import views
 from kagent_localcluster.apiserver.deletion import DeleteOptions, Deleter
 from kagent_localcluster.apiserver.kinds import Kind, Registry
+from kagent_localcluster.apiserver.labelselectors import label_selector as parse_label_selector
 from kagent_localcluster.apiserver.reading import ListOptions, Reader, WatchOptions
 from kagent_localcluster.apiserver.records import Record
-from kagent_localcluster.apiserver.selectors import label_selector as parse_label_selector
 from kagent_localcluster.apiserver.storage import Storage
 from kagent_localcluster.apiserver.writing import WriteOptions, Writer
 from kagent_localcluster.errors import NotFound

@@ -24,10 +24,10 @@ from kagent_localcluster.apiserver.refusals import not_found
 from kagent_localcluster.apiserver.selectors import Predicate
 from kagent_localcluster.apiserver.storage import Storage
 from kagent_localcluster.apiserver.watchlog import Change, WatchLog
-from kagent_localcluster.errors import BadRequest, Expired
+from kagent_localcluster.errors import BadRequest, Cause, Expired, Timeout, Unclassified
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["ListOptions", "Listing", "Reader", "Seen", "WatchOptions"]
+__all__ = ["ListOptions", "Listing", "Reader", "Seen", "WatchOptions", "parse_version"]
 
 # A reflector's page loop takes seconds; older snapshots answer 410, as compacted ones do.
 _MAX_SNAPSHOTS = 32
@@ -114,9 +114,12 @@ class Reader:
             BadRequest: options that contradict each other.
             Expired: a continuation or an exact version that is no longer known.
         """
-        self._check_versions(kind, options)
+        exact = self._exact_version(options)
         if options.continuation:
             snapshot, rest = self._continue(options.continuation)
+        elif exact:
+            rest = self._select(kind, self._records_at(kind, namespace, exact), options)
+            snapshot = exact
         else:
             rest = self._select(kind, self._storage.list(kind.storage_key, namespace), options)
             snapshot = self._storage.version
@@ -135,27 +138,44 @@ class Reader:
             return records
         return [record for record in records if options.admits(views.load(kind, record))]
 
-    def _check_versions(self, kind: Kind, options: ListOptions) -> None:
+    def _exact_version(self, options: ListOptions) -> int:
+        """Return the version that the list must show, 0 for the present one."""
         version, match = options.resource_version, options.version_match
-        if match and match not in ("Exact", "NotOlderThan"):
-            raise BadRequest(
-                f'resourceVersionMatch: Unsupported value: "{match}": supported values: "Exact", "NotOlderThan"'
-            )
-        if match and not version:
-            raise BadRequest("resourceVersionMatch is forbidden unless resourceVersion is provided")
         if version and options.continuation and version != "0":
             raise BadRequest("specifying resource version is not allowed when using continue")
-        number = parse_version(version)
-        if number > self._storage.version:
-            raise BadRequest(f"Too large resource version: {number}, current: {self._storage.version}")
+        try:
+            number = parse_version(version)
+        except Unclassified as error:
+            raise BadRequest(f"invalid resource version: {error.message}") from error
+        self.refuse_future(number)
         exact = match == "Exact" or (options.limit and number and not match)
-        if exact and number < self._newest_change(kind):
-            raise Expired(f"The provided from resource version {number} is too old: only the present state is kept")
+        return number if exact else 0
 
-    def _newest_change(self, kind: Kind) -> int:
+    def refuse_future(self, version: int) -> None:
+        """Refuse a version that is not reached yet.
+
+        Raises:
+            Timeout: a real server waits 3 seconds for it to come first.
+        """
+        if version > self._storage.version:
+            cause = Cause("", "Too large resource version", "ResourceVersionTooLarge")
+            message = f"Timeout: Too large resource version: {version}, current: {self._storage.version}"
+            raise Timeout(message, causes=(cause,))
+
+    def _records_at(self, kind: Kind, namespace: str, version: int) -> list[Record]:
+        """Return the records as they were at a version, by undoing what came after it."""
         feed = self._log.feed(kind.storage_key)
-        changes = feed.read(max(feed.end() - 1, 0)) or []
-        return changes[-1].new.version if changes else feed.floor
+        if version < feed.floor and version < self._storage.version and feed.floor:
+            raise Expired(f"The provided resource version {version} is too old: the log begins at {feed.floor}")
+        found = {(record.namespace, record.name): record for record in self._storage.list(kind.storage_key, namespace)}
+        for change in reversed(feed.read(feed.after(version)) or []):
+            if namespace and change.new.namespace != namespace:
+                continue
+            if change.old is None:
+                found.pop((change.new.namespace, change.new.name), None)
+            else:
+                found[change.new.namespace, change.new.name] = change.old
+        return [found[place] for place in sorted(found)]
 
     def _keep(self, version: int, rest: list[Record]) -> str:
         self._next_snapshot += 1
@@ -173,7 +193,7 @@ class Reader:
             try:
                 orjson.loads(base64.urlsafe_b64decode(token))
             except ValueError as error:
-                raise BadRequest(f"continue key is not valid: {error}") from error
+                raise BadRequest(f"invalid continue token: continue key is not valid: {error}") from error
             raise Expired(
                 "The provided continue parameter is too old to display a consistent list result. You can start a new "
                 "list without the continue parameter."
@@ -280,10 +300,11 @@ def parse_version(text: str) -> int:
     """Return a resourceVersion as a number, 0 for none.
 
     Raises:
-        BadRequest: the text is no version.
+        Unclassified: the text is no version.
     """
     if not text:
         return 0
     if not text.isdecimal():
-        raise BadRequest(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: invalid syntax')
+        parsing = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise Unclassified(f'resourceVersion: Invalid value: "{text}": {parsing}')
     return int(text)

@@ -1,25 +1,19 @@
-"""Label and field selectors: parsed once, then asked per object."""
+"""Field selectors, and label selectors given as objects: parsed once, then asked per object."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
 from kagent_localcluster.apiserver.jsonpath import find_first
 from kagent_localcluster.apiserver.kinds import Kind
+from kagent_localcluster.apiserver.labelselectors import Requirement
 from kagent_localcluster.errors import BadRequest
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["Predicate", "field_selector", "label_selector", "selected_name", "selector_matches"]
+__all__ = ["Predicate", "field_selector", "selected_name", "selector_matches"]
 
 Predicate = Callable[[JsonObject], bool]
-
-_REQUIREMENT = re.compile(r"[^,(]+(?:\([^)]*\))?")
-_SET = re.compile(r"(?P<key>\S+)\s+(?P<op>in|notin)\s*\((?P<values>[^)]*)\)")
-_KEY = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?")
-_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
-_COMPARED = re.compile(r"(?P<key>[^=!<>]+?)\s*(?P<op>!=|==|=|>|<)\s*(?P<value>.*)")
 
 _FIELDS: dict[str, frozenset[str]] = {
     "/pods": frozenset({
@@ -41,69 +35,6 @@ _FIELDS: dict[str, frozenset[str]] = {
 }  # fmt: skip
 
 
-class _Requirement(NamedTuple):
-    key: str
-    operator: str
-    values: frozenset[str]
-
-    def holds(self, labels: dict[str, str]) -> bool:
-        value = labels.get(self.key)
-        match self.operator:
-            case "in":
-                return value in self.values
-            case "notin":
-                return value not in self.values
-            case "exists":
-                return value is not None
-            case "gt" | "lt":
-                return value is not None and _compares(self.operator, value, next(iter(self.values)))
-            case _:
-                return value is None
-
-
-def _compares(operator: str, value: str, bound: str) -> bool:
-    try:
-        return int(value) > int(bound) if operator == "gt" else int(value) < int(bound)
-    except ValueError:
-        return False
-
-
-def label_selector(text: str) -> Predicate | None:
-    """Return the predicate of a label selector, None for an empty one.
-
-    Raises:
-        BadRequest: the text is no selector.
-    """
-    requirements = [_requirement(part.strip(), text) for part in _REQUIREMENT.findall(text) if part.strip()]
-    if not requirements:
-        return None
-    return lambda obj: all(item.holds(obj["metadata"].get("labels") or {}) for item in requirements)
-
-
-def _requirement(part: str, whole: str) -> _Requirement:
-    if match := _SET.fullmatch(part):
-        values = frozenset(value.strip() for value in match["values"].split(","))
-        return _Requirement(_checked(match["key"], whole), match["op"], values)
-    if match := _COMPARED.fullmatch(part):
-        operator = {"!=": "notin", ">": "gt", "<": "lt"}.get(match["op"], "in")
-        if not _VALUE.fullmatch(match["value"].strip()):
-            raise BadRequest(
-                f'unable to parse requirement: invalid value "{match["value"]}" in label selector "{whole}"'
-            )
-        return _Requirement(_checked(match["key"], whole), operator, frozenset({match["value"].strip()}))
-    if (words := part.split())[1:]:
-        raise BadRequest(f"unable to parse requirement: found '{words[1]}', expected: in, notin, =, ==, !=, gt, lt")
-    if part.startswith("!"):
-        return _Requirement(_checked(part[1:].strip(), whole), "absent", frozenset())
-    return _Requirement(_checked(part, whole), "exists", frozenset())
-
-
-def _checked(key: str, whole: str) -> str:
-    if not _KEY.fullmatch(key):
-        raise BadRequest(f'unable to parse requirement: invalid label key "{key}" in label selector "{whole}"')
-    return key
-
-
 def selector_matches(selector: JsonObject, labels: dict[str, str]) -> bool:
     """Tell whether a metav1.LabelSelector object admits the labels."""
     wanted: dict[str, str] = selector.get("matchLabels") or {}
@@ -114,7 +45,7 @@ def selector_matches(selector: JsonObject, labels: dict[str, str]) -> bool:
     if any(item.get("operator") not in operators for item in items):
         return False
     return all(
-        _Requirement(item["key"], operators[item["operator"]], frozenset(item.get("values") or ())).holds(labels)
+        Requirement(item["key"], operators[item["operator"]], frozenset(item.get("values") or ())).holds(labels)
         for item in items
     )
 
@@ -156,7 +87,7 @@ def _field_terms(text: str) -> list[tuple[str, bool, str]]:
             continue
         match = re.fullmatch(r"([^=!]+?)(!=|==|=)(.*)", part, re.DOTALL)
         if match is None:
-            raise BadRequest(f'invalid selector: "{text}"; can\'t understand "{part}"')
+            raise BadRequest(f"invalid selector: '{text}'; can't understand '{part}'")
         terms.append((match[1], match[2] != "!=", re.sub(r"\\(.)", r"\1", match[3])))
     return terms
 

@@ -37,7 +37,8 @@ class TableWriter:
     def __init__(self, kind: Kind, include: str) -> None:
         if include not in ("", "Metadata", "Object", "None"):
             raise BadRequest(
-                f'includeObject: Unsupported value: "{include}": supported values: "Metadata", "None", "Object"'
+                f'Unable to convert to Table as requested: includeObject: Invalid value: "{include}": must be '
+                "'Metadata', 'Object', 'None', or empty"
             )
         self._kind = kind
         self._include = include or "Metadata"
@@ -91,9 +92,11 @@ class TableWriter:
         else:
             cells = [column.cell(obj) for column in builtin_columns(self._kind.storage_key)]
         row: JsonObject = {"cells": cells}
-        if self._include == "Object":
+        if self._include == "None":
+            row["object"] = None
+        elif self._include == "Object":
             row["object"] = obj
-        elif self._include == "Metadata":
+        else:
             row["object"] = {
                 "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"],
             }  # fmt: skip
@@ -103,7 +106,7 @@ class TableWriter:
 def _cell(obj: JsonObject, column: Column) -> Any:
     found = find_all(obj, column.json_path)
     if not found:
-        return "<unknown>" if column.type == "date" else None
+        return None
     value = found[0]
     if column.type == "date":
         return age(value)

@@ -13,13 +13,14 @@ from kagent_localcluster.apiserver.builtin.structs import metadata_through_go, t
 from kagent_localcluster.apiserver.kinds import Kind
 from kagent_localcluster.apiserver.meta import check_finalizers, check_metadata, name_problem
 from kagent_localcluster.apiserver.refusals import invalid
+from kagent_localcluster.apiserver.scaling import scale_faults
 from kagent_localcluster.apiserver.schema.celrules import check_rules
 from kagent_localcluster.apiserver.schema.shaping import drop_nulls, prune, set_defaults
 from kagent_localcluster.apiserver.schema.validation import missing_fields, validate
 from kagent_localcluster.errors import BadRequest, Cause, Undecodable
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["check_envelope", "decode", "forget_status", "judge", "shape", "shape_part"]
+__all__ = ["check_envelope", "decode", "empty_object", "forget_status", "judge", "shape", "shape_part"]
 
 # Kinds whose Go types write themselves; they are kept as they were sent.
 _OWN_ENCODING = frozenset({"apiextensions.k8s.io/customresourcedefinitions"})
@@ -48,8 +49,10 @@ _UNCHECKED = Cause(
 )
 
 
-def decode(kind: Kind, obj: JsonObject, validation: str) -> tuple[JsonObject, list[str]]:
-    """Return the object as decoding leaves it, and warnings about unknown fields, which are pruned.
+def decode(
+    kind: Kind, obj: JsonObject, validation: str, duplicates: tuple[str, ...] = ()
+) -> tuple[JsonObject, list[str]]:
+    """Return the object as decoding leaves it, and warnings about duplicate and unknown fields; these are pruned.
 
     Built-in kinds go through Go's structs. ``validation`` is Ignore, Warn or Strict.
 
@@ -68,15 +71,16 @@ def decode(kind: Kind, obj: JsonObject, validation: str) -> tuple[JsonObject, li
     metadata = obj["metadata"]
     if owners := metadata.get("ownerReferences"):
         metadata["ownerReferences"] = [owner for index, owner in enumerate(owners) if owner not in owners[:index]]
-    if not unknown or validation == "Ignore":
+    faults = [f'duplicate field "{path}"' for path in duplicates] + [f'unknown field "{path}"' for path in unknown]
+    if not faults or validation == "Ignore":
         return obj, []
     if validation == "Strict":
-        listed = ", ".join(f'unknown field "{path}"' for path in unknown)
+        listed = ", ".join(faults)
         raise Undecodable(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: '
             f"{listed}"
         )
-    return obj, [f'unknown field "{path}"' for path in unknown]
+    return obj, faults
 
 
 def forget_status(kind: Kind, obj: JsonObject) -> None:
@@ -86,6 +90,14 @@ def forget_status(kind: Kind, obj: JsonObject) -> None:
         empty = through_go(kind.api_version, kind.kind, {"apiVersion": "", "kind": ""}).get("status")
         if empty is not None:
             obj["status"] = empty
+
+
+def empty_object(kind: Kind) -> JsonObject:
+    """Return the object without anything: what writing an empty Go struct of a built-in kind leaves."""
+    bare: JsonObject = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
+    if kind.crd or kind.storage_key in _OWN_ENCODING:
+        return bare
+    return {**through_go(kind.api_version, kind.kind, bare), "metadata": {}}
 
 
 def check_envelope(kind: Kind, metadata: JsonObject) -> None:
@@ -107,6 +119,7 @@ def shape(kind: Kind, obj: JsonObject) -> None:
         set_defaults(kind.schema, obj)
         if kind.storage_schema is not None:
             prune(kind.storage_schema, obj)
+            set_defaults(kind.storage_schema, obj)
         return
     set_defaults(kind.schema, obj)
     set_builtin_defaults(kind.storage_key, obj)
@@ -166,5 +179,6 @@ def judge(kind: Kind, new: JsonObject, old: JsonObject | None) -> None:
         causes += check_rules(kind.schema, new, old, transitions=kind.has_transitions)
     elif kind.has_rules:
         causes.append(_UNCHECKED)
+    causes += scale_faults(kind, new)
     if causes:
         raise invalid(kind, new["metadata"]["name"], causes)

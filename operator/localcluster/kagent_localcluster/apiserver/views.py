@@ -14,7 +14,7 @@ from kagent_localcluster.apiserver.kinds import Kind
 from kagent_localcluster.apiserver.records import Record
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["body_of", "from_stored", "load", "shows_stored", "to_stored"]
+__all__ = ["body_of", "from_stored", "load", "shows_stored", "to_stored", "without_type"]
 
 # core/v1 name -> events.k8s.io/v1 name
 _EVENT_FIELDS = {
@@ -44,6 +44,15 @@ def body_of(kind: Kind, record: Record) -> bytes:
     return orjson.dumps(load(kind, record))
 
 
+def without_type(kind: Kind, body: bytes) -> bytes:
+    """Return an encoded object as a typed list of a built-in kind holds it: without apiVersion and kind."""
+    head = kind.type_head
+    if body.startswith(head):
+        return b"{" + body[len(head) :]
+    obj: JsonObject = orjson.loads(body)  # written by an earlier version, in another order
+    return orjson.dumps({key: value for key, value in obj.items() if key not in ("apiVersion", "kind")})
+
+
 def load(kind: Kind, record: Record) -> JsonObject:
     """Return a fresh object as the kind shows it."""
     return from_stored(kind, record.load())
@@ -59,7 +68,9 @@ def from_stored(kind: Kind, obj: JsonObject) -> JsonObject:
 
 def to_stored(kind: Kind, obj: JsonObject) -> JsonObject:
     """Return the object in the form it is stored in; the argument stays as it is."""
-    stored: dict[str, Any] = {**obj, "apiVersion": kind.stored_api_version}
+    # These two first: lists leave them out without parsing anything.
+    stored: dict[str, Any] = {"apiVersion": kind.stored_api_version, "kind": kind.kind}
+    stored |= {key: value for key, value in obj.items() if key not in stored}
     if _is_event_view(kind):
         names = {view: core for core, view in _EVENT_FIELDS.items()}
         stored = {names.get(key, key): value for key, value in stored.items()}

@@ -23,7 +23,15 @@ from kagent_localcluster.apiserver.patching.typed import type_problems
 from kagent_localcluster.apiserver.records import Record
 from kagent_localcluster.apiserver.refusals import conflict, invalid, modified, not_found
 from kagent_localcluster.apiserver.storage import Storage
-from kagent_localcluster.apiserver.validating import check_envelope, decode, forget_status, judge, shape, shape_part
+from kagent_localcluster.apiserver.validating import (
+    check_envelope,
+    decode,
+    empty_object,
+    forget_status,
+    judge,
+    shape,
+    shape_part,
+)
 from kagent_localcluster.errors import (
     AlreadyExists,
     BadRequest,
@@ -32,6 +40,7 @@ from kagent_localcluster.errors import (
     Invalid,
     NotFound,
     NotTyped,
+    Unclassified,
     Undecodable,
 )
 from kagent_localcluster.seams import JsonObject
@@ -48,6 +57,13 @@ _COUNTED = frozenset({
 
 # Kinds that refuse an update without resourceVersion; custom resources do too.
 _CONDITIONAL = frozenset({"coordination.k8s.io/leases", CRD_KEY})
+
+# Kinds that an update makes where there is none.
+_MADE_BY_UPDATE = frozenset({
+    "/services", "/endpoints", "/events", "coordination.k8s.io/leases", "rbac.authorization.k8s.io/roles",
+    "rbac.authorization.k8s.io/clusterroles", "rbac.authorization.k8s.io/rolebindings",
+    "rbac.authorization.k8s.io/clusterrolebindings",
+})  # fmt: skip
 
 # What of the metadata an apply to a subresource may name; the rest of the object is not its matter.
 _IDENTITY = frozenset({"name", "namespace", "uid", "resourceVersion"})
@@ -66,6 +82,10 @@ class WriteOptions:
     validation: str = "Warn"
     subresource: str = ""
     user: User | None = None
+    # Fields that stood twice in the body.
+    duplicates: tuple[str, ...] = ()
+    # The subresource by which the object itself is changed (scale).
+    through: str = ""
 
 
 class Written(NamedTuple):
@@ -96,13 +116,13 @@ class Writer:
         metadata = obj["metadata"]
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = generate_name(metadata["generateName"])
-        obj, warnings = decode(kind, obj, options.validation)
+        obj, warnings = decode(kind, obj, options.validation, options.duplicates)
         metadata = obj["metadata"]
         if not metadata.get("name"):
             message = "Required value: name or generateName is required"
             raise invalid(kind, "", [Cause("metadata.name", message, "FieldValueRequired")])
         if metadata.get("resourceVersion"):
-            raise BadRequest("resourceVersion should not be set on objects to be created")
+            raise Unclassified("resourceVersion should not be set on objects to be created")
         self._check_namespace(kind, namespace)
         for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "selfLink"):
             metadata.pop(field, None)
@@ -110,11 +130,11 @@ class Writer:
         metadata["creationTimestamp"] = now()
         if kind.crd or kind.storage_key in _COUNTED:
             metadata["generation"] = 1
-        else:
-            metadata.pop("generation", None)
         if "status" in kind.subresources:
             forget_status(kind, obj)
         shape(kind, obj)
+        entries, manager = read_entries(metadata), Manager(options.manager, "Update")
+        managed = track_update(kind.schema, obj, empty_object(kind), entries, manager, ignored=_reset(kind))
         if not kind.crd:
             prepare(kind.storage_key, obj, None)
         judge(kind, obj, None)
@@ -124,8 +144,7 @@ class Writer:
                 f'{kind.qualified} "{metadata["name"]}" already exists',
                 kind=kind.plural, name=metadata["name"], group=kind.group,
             )  # fmt: skip
-        entries = read_entries(metadata)
-        metadata["managedFields"] = track_update(kind.schema, obj, None, entries, Manager(options.manager, "Update"))
+        metadata["managedFields"] = managed
         return self._store(kind, obj, options, created=True, warnings=warnings)
 
     def update(self, kind: Kind, namespace: str, name: str, body: JsonObject, options: WriteOptions) -> Written:
@@ -137,14 +156,21 @@ class Writer:
         if options.subresource and options.user is None:
             body = _part(body, options.subresource)
         obj = _envelope(kind, namespace, body)
-        given = obj["metadata"].setdefault("name", name)
+        given = obj["metadata"].get("name")
+        if not given:
+            raise BadRequest(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
         if given != name:
             raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
-        obj, warnings = decode(kind, obj, options.validation)
+        if kind.storage_key in _MADE_BY_UPDATE and not options.subresource:
+            record = self._storage.get(kind.storage_key, namespace, name)
+            if record is None and not obj["metadata"].get("resourceVersion"):
+                return self.create(kind, namespace, body, options)
+        obj, warnings = decode(kind, obj, options.validation, options.duplicates)
         old = self._load(kind, namespace, name)
         if not obj["metadata"].get("resourceVersion") and (kind.crd or kind.storage_key in _CONDITIONAL):
             message = "Invalid value: 0: must be specified for an update"
-            raise invalid(kind, name, [Cause("metadata.resourceVersion", message)])
+            named = replace(kind, kind=kind.plural) if kind.crd else kind
+            raise invalid(named, name, [Cause("metadata.resourceVersion", message)])
         return self._change(kind, old, obj, options, warnings)
 
     def patch(
@@ -161,7 +187,9 @@ class Writer:
             NotFound, Conflict, Invalid, and whatever ``change`` raises.
         """
         old = self._load(kind, namespace, name)
-        obj = _envelope(kind, namespace, change(old), patched=True)
+        changed = change(old)
+        _refuse_identity_changes(kind, changed, old)
+        obj = _envelope(kind, namespace, changed, patched=True)
         if obj["metadata"].get("name") != name:
             raise BadRequest(
                 f"the name of the object ({obj['metadata'].get('name')}) does not match the name on the URL ({name})"
@@ -180,6 +208,10 @@ class Writer:
         Raises:
             BadRequest, NotFound (namespace, or a subresource of no object), Conflict, Invalid.
         """
+        given = config.get("apiVersion") or "", config.get("kind") or ""
+        if not all(given):
+            group, _, version = str(given[0]).rpartition("/")
+            raise BadRequest(f"invalid object type: {group}/{version}, Kind={given[1]}")
         obj = _envelope(kind, namespace, config, typed=True)
         metadata = obj["metadata"]
         if metadata.setdefault("name", name) != name:
@@ -187,14 +219,15 @@ class Writer:
         if metadata.get("managedFields"):
             raise BadRequest("metadata.managedFields must be nil")
         if problems := type_problems(kind.schema, obj):
-            raise _not_typed(kind, obj, problems)
+            raise _not_typed(kind, config, problems)
         warnings: list[str] = []
         record = self._storage.get(kind.storage_key, namespace, name)
-        if record is None and (options.subresource or metadata.get("uid")):
+        if record is None and options.subresource:
             raise not_found(kind, name)
-        live: JsonObject = (
-            views.load(kind, record) if record else {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
-        )
+        if record is None and (uid := metadata.get("uid")):
+            reason = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise conflict(kind, name, reason)
+        live = views.load(kind, record) if record else empty_object(kind)
         manager = Manager(options.manager, "Apply", options.subresource)
         if version := metadata.pop("resourceVersion", ""):
             _check_version(kind, name, version, live)
@@ -204,9 +237,9 @@ class Writer:
         elif "status" in kind.subresources:
             obj.pop("status", None)
         config_meta = {key: value for key, value in metadata.items() if key not in ("creationTimestamp", "uid")}
-        applied = apply_config(
-            kind.schema, live, {**obj, "metadata": config_meta}, manager, force=force, qualified=kind.qualified
-        )
+        ignored = "" if options.subresource else _reset(kind)
+        config = {**obj, "metadata": config_meta}
+        applied = apply_config(kind.schema, live, config, manager, force=force, ignored=ignored)
         try:
             new, _ = decode(kind, copy_json(applied.obj), "Ignore")
         except Undecodable as error:
@@ -267,6 +300,10 @@ class Writer:
             return self._change_status(kind, old, new, options, warnings, managed)
         new = _carry_over(kind, old, new, options.subresource)
         shape(kind, new)
+        if managed is None:
+            entries = _chosen_entries(new["metadata"], old["metadata"])
+            manager = Manager(options.manager, "Update", options.subresource or options.through)
+            managed = track_update(kind.schema, new, old, entries, manager, ignored=_reset(kind))
         if not kind.crd:
             prepare(kind.storage_key, new, old)
         judge(kind, new, old)
@@ -275,10 +312,6 @@ class Writer:
         counted = kind.crd or kind.storage_key in _COUNTED
         if counted and _spec_changed(kind, new, old):
             metadata["generation"] = old["metadata"].get("generation", 1) + 1
-        if managed is None:
-            entries = _chosen_entries(new["metadata"], old["metadata"])
-            manager = Manager(options.manager, "Update", options.subresource)
-            managed = track_update(kind.schema, new, old, entries, manager)
         metadata["managedFields"] = managed
         metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
         if _same(new, old):
@@ -323,8 +356,8 @@ class Writer:
     ) -> Written:
         if kind.storage_key == CRD_KEY:
             accept_definition(obj)
-        if kind.deprecation:
-            warnings = [*warnings, kind.deprecation]
+        if not obj["metadata"].get("managedFields"):
+            obj["metadata"].pop("managedFields", None)
         if not options.dry_run:
             stored = views.to_stored(kind, obj)
             record: Record = self._storage.put(kind.storage_key, stored)
@@ -340,7 +373,7 @@ def _not_patched(error: Undecodable) -> Invalid:
 
 
 def _not_typed(kind: Kind, obj: JsonObject, problems: list[str]) -> NotTyped:
-    metadata = obj["metadata"]
+    metadata: JsonObject = object_at(obj, "metadata")
     where = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {kind.api_version}, Kind={kind.kind}"
     listed = problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {problem}" for problem in problems)
     return NotTyped(f"failed to create typed patch object ({where}): {listed}")
@@ -389,7 +422,36 @@ def _envelope(
     return obj
 
 
+def _refuse_identity_changes(kind: Kind, changed: JsonObject, old: JsonObject) -> None:
+    """Refuse a patch of what makes the object this object: its type, uid and deletion.
+
+    Raises:
+        Invalid: naming the field.
+    """
+    given = (changed.get("apiVersion"), changed.get("kind"))
+    if given != (old["apiVersion"], old["kind"]):
+        raise _not_patched(Undecodable(f"{given[1]} of {given[0]} is no {kind.kind} of {kind.api_version}"))
+    metadata: Any = changed.get("metadata")
+    if not is_object(metadata):
+        return
+    former = old["metadata"]
+    causes: list[Cause] = []
+    for field in ("uid", "deletionTimestamp"):
+        value = metadata.get(field)
+        if isinstance(value, str) and value and value != former.get(field):
+            causes.append(Cause(f"metadata.{field}", f'Invalid value: "{value}": field is immutable'))
+    if causes:
+        raise invalid(kind, former["name"], causes)
+
+
+def _reset(kind: Kind) -> str:
+    """Return the field that writes to the object itself cannot change, "" for none."""
+    return "status" if "status" in kind.subresources else ""
+
+
 def _check_version(kind: Kind, name: str, version: str | None, live: JsonObject) -> None:
+    if version and not version.isdecimal():
+        raise Unclassified(f'strconv.ParseUint: parsing "{version}": invalid syntax')
     if version and version != live["metadata"].get("resourceVersion"):
         raise modified(kind, name)
 

@@ -90,7 +90,7 @@ async def test_an_update_takes_ownership_of_what_it_changes(http: httpx.AsyncCli
     )  # fmt: skip
     refused = await apply(http, widget(port=80), "me")
     assert refused.status_code == 409
-    assert 'conflict with "editor": .spec.port' in refused.json()["message"]
+    assert 'conflict with "editor" using example.dev/v1alpha2: .spec.port' in refused.json()["message"]
 
 
 @pytest.mark.usefixtures("widgets")
@@ -130,5 +130,5 @@ async def test_containers_and_ports_merge_by_their_keys(http: httpx.AsyncClient)
 @pytest.mark.usefixtures("widgets")
 async def test_an_apply_must_name_its_manager(http: httpx.AsyncClient, widget: Make) -> None:
     answer = await http.patch(PATH, json=widget(), headers=APPLY)
-    assert answer.status_code == 400
+    assert answer.status_code == 422
     assert "fieldManager" in answer.json()["message"]

@@ -12,6 +12,7 @@ from kagent_localcluster.seams import JsonObject
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 WIDGETS = "/apis/example.dev/v1alpha2/namespaces/default/widgets"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+WIDGET = {"apiVersion": "example.dev/v1alpha2", "kind": "Widget"}
 JSON = {"content-type": "application/json"}
 
 
@@ -44,7 +45,7 @@ async def test_metadata_of_wrong_types_is_refused(http: httpx.AsyncClient, path:
     "spec", [None, [], "x", 3, {"type": []}, {"type": "BYO", "byo": 1}, {"tools": {"name": "a"}}], ids=str
 )
 async def test_specs_of_wrong_types_are_invalid(http: httpx.AsyncClient, spec: Any) -> None:
-    answer = await http.post(WIDGETS, json={"metadata": {"name": "x"}, "spec": spec})
+    answer = await http.post(WIDGETS, json={**WIDGET, "metadata": {"name": "x"}, "spec": spec})
     assert answer.status_code in (201, 422)
     if answer.status_code == 201:
         assert spec is None
@@ -103,7 +104,7 @@ PATCHES: list[tuple[str, Any]] = [
 @pytest.mark.usefixtures("widgets")
 @pytest.mark.parametrize(("media", "patch"), PATCHES, ids=str)
 async def test_patches_that_cannot_be_applied_are_refused(http: httpx.AsyncClient, media: str, patch: Any) -> None:
-    body: JsonObject = {"metadata": {"name": "w"}, "spec": {"type": "Declarative"}}
+    body: JsonObject = {**WIDGET, "metadata": {"name": "w"}, "spec": {"type": "Declarative"}}
     await http.post(WIDGETS, json=body)
     answer = await http.patch(f"{WIDGETS}/w", json=patch, headers={"content-type": media})
     assert answer.status_code in (400, 422)

@@ -170,11 +170,10 @@ async def test_selectable_fields_of_a_definition_select(http: httpx.AsyncClient,
 @pytest.mark.parametrize(
     ("method", "path", "code"),
     [
-        ("GET", "/apis/example.dev/v1/widgets", 404),
+        ("GET", "/apis/apps/v9/widgets", 404),
         ("GET", "/api/v1/namespaces/default/configmaps/none", 404),
         ("PUT", "/api/v1/namespaces/default/configmaps", 405),
         ("GET", "/api/v1/namespaces/default/pods/p/exec", 404),
-        ("GET", "/no/such/path", 404),
         ("POST", "/apis/apps/v1/deployments", 405),
         ("POST", "/api/v1/namespaces/default/configmaps/kube-root-ca.crt", 405),
         ("DELETE", "/api/v1/namespaces/default/status", 405),
@@ -188,6 +187,12 @@ async def test_what_is_not_there_answers_as_a_real_server(
     answer = await http.request(method, path, json={})
     assert answer.status_code == code
     assert answer.json()["kind"] == "Status"
+
+
+@pytest.mark.parametrize("path", ["/no/such/path", "/apis/no.such.group", "/apis/no.such.group/v1/widgets"])
+async def test_a_path_that_nothing_serves_is_a_plain_404(http: httpx.AsyncClient, path: str) -> None:
+    answer = await http.get(path)
+    assert (answer.status_code, answer.text) == (404, "404 page not found\n")
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"metadata": {"name": "x"}, "kind": "Secret"}', b'{"metadata": 3}'])

@@ -6,6 +6,7 @@ The values are those that clients compare against when they read back what they 
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,7 @@ _IMAGE = re.compile(r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9
 def _pod(obj: JsonObject, spec: JsonObject) -> None:
     if "spec" in obj:
         pod_spec(spec)
+        spec.setdefault("enableServiceLinks", True)
     # Only a Pod's requests follow its limits; a template stays as it was written.
     for container in (*objects_at(spec, "containers"), *objects_at(spec, "initContainers")):
         resources = container["resources"]
@@ -163,8 +165,6 @@ def _service(_obj: JsonObject, spec: JsonObject) -> None:
     spec.setdefault("sessionAffinity", "None")
     if kind != "ExternalName":
         spec.setdefault("internalTrafficPolicy", "Cluster")
-        spec.setdefault("ipFamilies", ["IPv4"])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
     if kind in ("NodePort", "LoadBalancer"):
         spec.setdefault("externalTrafficPolicy", "Cluster")
     if kind == "LoadBalancer":
@@ -180,6 +180,9 @@ def _service(_obj: JsonObject, spec: JsonObject) -> None:
 
 
 def _secret(obj: JsonObject, _spec: JsonObject) -> None:
+    if texts := obj.pop("stringData", None):
+        data: dict[str, str] = obj.get("data") or {}
+        obj["data"] = {**data, **{key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}}
     obj["type"] = obj.get("type") or "Opaque"
 
 

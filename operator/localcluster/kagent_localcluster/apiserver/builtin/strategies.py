@@ -48,10 +48,6 @@ def prepare(storage_key: str, new: JsonObject, old: JsonObject | None) -> None:
             if old is None:
                 spec["finalizers"] = ["kubernetes"]
                 new["status"] = {"phase": "Active"}
-        case "/secrets":
-            if texts := new.pop("stringData", None):
-                data = new.setdefault("data", {})
-                data.update({key: base64.b64encode(text.encode()).decode() for key, text in texts.items()})
         case "/serviceaccounts":
             if secrets := objects_at(new, "secrets"):
                 new["secrets"] = [{"name": secret["name"]} if secret.get("name") else {} for secret in secrets]
@@ -76,6 +72,9 @@ def _prepare_service(new: JsonObject, old: JsonObject | None) -> None:
         spec["clusterIP"] = _cluster_address(new["metadata"]["uid"])
     if spec.get("clusterIP"):
         spec["clusterIPs"] = [spec["clusterIP"]]
+    if spec.get("type") != "ExternalName":
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
     if old is None:
         new["status"] = {"loadBalancer": {}}
 
@@ -94,7 +93,6 @@ def _prepare_pod(new: JsonObject, old: JsonObject | None) -> None:
         for field in ("serviceAccountName", "serviceAccount", "preemptionPolicy", "priority", "nodeName"):
             if field in former:
                 spec.setdefault(field, former[field])
-        spec.setdefault("enableServiceLinks", True)
         _tolerate_failing_nodes(spec)
     if old is not None and (quality := dig(old, "status", "qosClass")):
         new.setdefault("status", {}).setdefault("qosClass", quality)
@@ -103,7 +101,6 @@ def _prepare_pod(new: JsonObject, old: JsonObject | None) -> None:
         # The ServiceAccount admission plug-in; the token volume itself is the runner's.
         spec.setdefault("serviceAccountName", "default")
         spec["serviceAccount"] = spec["serviceAccountName"]
-        spec.setdefault("enableServiceLinks", True)
         spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
         spec.setdefault("priority", 0)
         _tolerate_failing_nodes(spec)

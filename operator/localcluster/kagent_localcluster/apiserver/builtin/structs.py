@@ -81,13 +81,15 @@ def _read_fields(package: str, name: str, fields: list[_Field], inlined: list[Co
             inlined.append(_struct(*resolve(package, plain)))
             continue
         pointer = go_type.startswith("*")
-        # Go leaves no struct out for being empty, times excepted, which say so themselves or are null.
-        always = not pointer and (not omitted or _is_struct(package, plain)) and not _is_time(plain)
+        # Go leaves no struct out for being empty; times are structs that write themselves as null, and only this one
+        # is marked to be left out.
+        always = not pointer and (not omitted or _is_struct(package, plain) or _is_time(plain))
+        always = always and json_name != "creationTimestamp"
         fields.append(_Field(json_name, _converter(package, plain), pointer, always))
 
 
 def _is_time(go_type: str) -> bool:
-    return go_type.rpartition(".")[2] in ("Time", "MicroTime")
+    return go_type.rpartition(".")[2] in ("Time", "MicroTime") and not go_type.startswith(("[]", "map["))
 
 
 def _is_struct(package: str, go_type: str) -> bool:

@@ -1,7 +1,8 @@
 """Sets of fields as managedFields writes them (``f:spec``, ``k:{"name":"web"}``, ``v:"finalizer"``).
 
 A set is a Python set of paths, a path a tuple of those strings. Members are leaves (scalars, atomic lists and maps,
-empty containers) and, for lists with keys, the items themselves. Kubernetes' structured-merge-diff is the model.
+empty containers), the items of lists with keys, the keys of maps that are no declared fields, and containers that came
+or went as a whole. Kubernetes' structured-merge-diff is the model.
 """
 
 from __future__ import annotations
@@ -20,13 +21,11 @@ __all__ = [
     "FieldSet",
     "decode",
     "encode",
-    "fields_below",
     "fields_of",
-    "is_key_field",
+    "item_element",
     "item_key",
-    "lookup",
-    "remove",
     "show",
+    "without_server_fields",
 ]
 
 FieldPath: TypeAlias = tuple[str, ...]
@@ -34,48 +33,49 @@ FieldSet: TypeAlias = set[FieldPath]
 
 MISSING = object()
 
-# The server's own fields are nobody's.
-_META_FIELDS = ("labels", "annotations", "finalizers", "ownerReferences")
+# What the server writes itself is nobody's.
+_SERVER_FIELDS = frozenset({
+    "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
+    "resourceVersion",
+})  # fmt: skip
+
+
+def without_server_fields(obj: JsonObject) -> JsonObject:
+    """Return a shallow copy with only what managers can own."""
+    kept = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind")}
+    metadata: JsonObject = obj.get("metadata") or {}
+    kept["metadata"] = {key: value for key, value in metadata.items() if key not in _SERVER_FIELDS}
+    return kept
 
 
 def fields_of(schema: Node, obj: JsonObject) -> FieldSet:
     """Return the fields an object has that managers can own."""
     found: FieldSet = set()
-    for key, value in obj.items():
-        if key in ("apiVersion", "kind"):
-            continue
-        node = schema.child(key) or EMPTY
-        if key == "metadata":
-            for name in _META_FIELDS:
-                if value.get(name):
-                    _collect(node.child(name) or EMPTY, value[name], ("f:metadata", f"f:{name}"), found)
-        else:
-            _collect(node, value, (f"f:{key}",), found)
-    return found
-
-
-def fields_below(node: Node, value: Any, path: FieldPath) -> FieldSet:
-    """Return the fields of a value that stands at a path of the object."""
-    found: FieldSet = set()
-    _collect(node, value, path, found)
-    return found
+    _collect(schema, without_server_fields(obj), (), found)
+    return found - {("f:metadata",)}
 
 
 def _collect(node: Node, value: Any, path: FieldPath, found: FieldSet) -> None:
-    if is_object(value) and value and node.map_type != "atomic":
+    if is_object(value) and node.map_type != "atomic":
         for key, item in value.items():
-            _collect(node.child(key) or EMPTY, item, (*path, f"f:{key}"), found)
-    elif is_array(value) and value and node.list_type == "map":
-        for item in value:
-            if is_object(item):
-                place = (*path, item_key(node, item))
+            place = (*path, f"f:{key}")
+            _collect(node.child(key) or EMPTY, item, place, found)
+            if item is None or item == {} or key not in node.property_names:
                 found.add(place)
-                for key, inner in item.items():
-                    _collect(node.items.child(key) or EMPTY, inner, (*place, f"f:{key}"), found)
-    elif is_array(value) and value and node.list_type == "set":
-        found.update((*path, "v:" + orjson.dumps(item).decode()) for item in value)
+    elif is_array(value) and node.list_type in ("map", "set"):
+        for item in value:
+            place = (*path, item_element(node, item))
+            _collect(node.items, item, place, found)
+            found.add(place)
     else:
         found.add(path)
+
+
+def item_element(node: Node, item: Any) -> str:
+    """Return the path element of an item of a list with keys or of a set."""
+    if node.list_type == "map" and is_object(item):
+        return item_key(node, item)
+    return "v:" + orjson.dumps(item).decode()
 
 
 def item_key(node: Node, item: dict[str, Any]) -> str:
@@ -90,62 +90,6 @@ def item_key(node: Node, item: dict[str, Any]) -> str:
     return "k:" + orjson.dumps(keys).decode()
 
 
-def lookup(schema: Node, obj: Any, path: FieldPath) -> Any:
-    """Return the value at a path, MISSING when it is not there."""
-    node = schema
-    for element in path:
-        kind, name = element[0], element[2:]
-        if kind == "f":
-            if not is_object(obj) or name not in obj:
-                return MISSING
-            obj, node = obj[name], node.child(name) or EMPTY
-        elif kind == "k":
-            obj = next((item for item in obj if item_key(node, item) == element), MISSING) if is_array(obj) else MISSING
-            node = node.items
-        elif kind == "v":
-            obj = orjson.loads(name) if is_array(obj) and orjson.loads(name) in obj else MISSING
-        else:
-            return MISSING
-        if obj is MISSING:
-            return MISSING
-    return obj
-
-
-def remove(schema: Node, obj: JsonObject, path: FieldPath) -> None:
-    """Remove the value at a path; containers that were not members themselves and become empty go too."""
-    *parents, last = path
-    node = schema
-    container: Any = obj
-    trail: list[tuple[Any, str]] = []
-    for element in parents:
-        inner = lookup(node, container, (element,))
-        if inner is MISSING:
-            return
-        trail.append((container, element))
-        node = (node.child(element[2:]) or EMPTY) if element[0] == "f" else node.items
-        container = inner
-    if last[0] == "f" and is_object(container):
-        container.pop(last[2:], None)
-    elif is_array(container):
-        value = lookup(node, container, (last,))
-        if value is not MISSING:
-            container.remove(value)
-    # An emptied map or list would otherwise stay as {} or [], which nobody applied.
-    for parent, element in reversed(trail):
-        if container or element[0] != "f" or not is_object(parent) or len(trail) == 1:
-            break
-        parent.pop(element[2:], None)
-        container = parent
-
-
-def is_key_field(path: FieldPath) -> bool:
-    """Tell whether the path is one of the fields that identify a list item."""
-    if len(path) < 2 or path[-2][0] != "k" or path[-1][0] != "f":
-        return False
-    keys: dict[str, Any] = orjson.loads(path[-2][2:])
-    return path[-1][2:] in keys
-
-
 def encode(fields: FieldSet) -> JsonObject:
     """Return the set as fieldsV1."""
     tree: JsonObject = {}
@@ -153,9 +97,18 @@ def encode(fields: FieldSet) -> JsonObject:
         level = tree
         for element in path:
             level = level.setdefault(element, {})
-        if path[-1][0] == "k":
-            level["."] = {}
+    _mark_members(tree, (), fields)
     return tree
+
+
+def _mark_members(tree: JsonObject, path: FieldPath, fields: FieldSet) -> None:
+    """Mark the members that lie above others; where nothing lies below, being there says it."""
+    for element, below in tree.items():
+        place = (*path, element)
+        if below:
+            _mark_members(below, place, fields)
+            if place in fields:
+                below["."] = {}
 
 
 def decode(tree: Any) -> FieldSet:
@@ -170,8 +123,7 @@ def _decode(tree: Any, path: FieldPath, found: FieldSet) -> None:
         return
     for element, below in tree.items():
         if element == ".":
-            if path and path[-1][0] == "k":
-                found.add(path)
+            found.add(path)
         elif below:
             _decode(below, (*path, element), found)
         else:

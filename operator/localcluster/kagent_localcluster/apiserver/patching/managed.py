@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 from kagent_localcluster.apiserver.jsonvalue import copy_json, is_array, is_object
 from kagent_localcluster.apiserver.meta import now
 from kagent_localcluster.apiserver.patching import fieldsets
-from kagent_localcluster.apiserver.patching.fieldsets import FieldSet
+from kagent_localcluster.apiserver.patching.comparing import (
+    Comparison,
+    compare,
+    compare_part,
+    with_named_parents,
+    without,
+)
+from kagent_localcluster.apiserver.patching.fieldsets import MISSING, FieldPath, FieldSet, fields_of
 from kagent_localcluster.apiserver.schema.node import EMPTY, Node
 from kagent_localcluster.errors import Cause, Conflict
 from kagent_localcluster.seams import JsonObject
@@ -21,7 +28,8 @@ from kagent_localcluster.seams import JsonObject
 __all__ = ["Applied", "Manager", "apply_config", "read_entries", "track_part", "track_update"]
 
 
-_NONE: FieldSet = set()
+# Who owned an object's fields before anybody applied it.
+_BEFORE_FIRST_APPLY = "before-first-apply"
 
 
 class Manager(NamedTuple):
@@ -46,7 +54,7 @@ class Entry:
             "manager": self.manager.name,
             "operation": self.manager.operation,
             "apiVersion": self.api_version,
-            "time": self.time,
+            **({"time": self.time} if self.time else {}),
             "fieldsType": "FieldsV1",
             "fieldsV1": fieldsets.encode(set(self.fields)),
         }
@@ -77,43 +85,53 @@ def read_entries(metadata: JsonObject) -> list[Entry]:
     return found
 
 
+def _order(raw: JsonObject) -> tuple[str, str, str, str, str]:
+    fields = ("operation", "time", "manager", "apiVersion", "subresource")
+    first, second, third, fourth, fifth = (str(raw.get(name, "")) for name in fields)
+    return first, second, third, fourth, fifth
+
+
 def _dump(entries: Iterable[Entry]) -> list[JsonObject]:
-    kept = [entry for entry in entries if entry.fields]
-    # Apply entries first, then by age, as a real server sorts them.
-    kept.sort(key=lambda entry: (entry.manager.operation != "Apply", entry.time, entry.manager.name))
-    return [entry.dump() for entry in kept]
+    return sorted((entry.dump() for entry in entries if entry.fields), key=_order)
 
 
 def track_update(
-    schema: Node, new: JsonObject, old: JsonObject | None, entries: list[Entry], manager: Manager
+    schema: Node, new: JsonObject, old: JsonObject, entries: list[Entry], manager: Manager, *, ignored: str = ""
 ) -> list[JsonObject]:
-    """Return managedFields after a create or update: who changed a field owns it, alone."""
-    after = fieldsets.fields_of(schema, new)
-    if old is None:
-        changed = after
-    else:
-        before = fieldsets.fields_of(schema, old)
-        changed: FieldSet = {
-            path
-            for path in after
-            if path not in before or fieldsets.lookup(schema, new, path) != fieldsets.lookup(schema, old, path)
-        }
-        # Items of keyed lists are members without a value of their own: only their coming is a change.
-        changed = {path for path in changed if path[-1][0] != "k" or path not in before}
+    """Return managedFields after a create (``old`` is then empty) or update: who changed a field owns it, alone.
+
+    ``ignored`` names a top-level field that the request cannot change. An object that nobody's fields are known of
+    stays so until it is applied.
+    """
+    if not entries and old["metadata"].get("uid"):
+        return []
+    comparison = _relevant(compare(schema, old, new), ignored)
+    return _dump(_updated(entries, comparison, manager, new["apiVersion"]))
+
+
+def _relevant(comparison: Comparison, ignored: str) -> Comparison:
+    root = f"f:{ignored}"
+
+    def keep(fields: FieldSet) -> FieldSet:
+        return {path for path in fields if path[0] != root and path != ("f:metadata",)}
+
+    return Comparison(keep(comparison.added), keep(comparison.removed), keep(comparison.modified))
+
+
+def _updated(entries: list[Entry], comparison: Comparison, manager: Manager, api_version: str) -> list[Entry]:
+    changed = comparison.changed
     kept: list[Entry] = []
-    mine: Entry | None = None
+    mine = Entry(manager, api_version, "", frozenset())
     for entry in entries:
-        fields = entry.fields & after
-        if entry.manager == manager:
-            mine = replace(entry, fields=fields)
+        if entry.manager == manager and entry.api_version == api_version:
+            mine = replace(entry, fields=entry.fields - comparison.removed)
         else:
-            kept.append(replace(entry, fields=fields - changed))
+            kept.append(replace(entry, fields=entry.fields - changed - comparison.removed))
     if changed:
-        fields = frozenset(changed) if mine is None else frozenset(changed) | mine.fields
-        kept.append(Entry(manager, new["apiVersion"], now(), fields))
-    elif mine is not None:
-        kept.append(mine)
-    return _dump(kept)
+        # Replicas that were scaled are owned without a time, as the scale subresource writes it.
+        time = "" if manager.subresource == "scale" else now()
+        mine = replace(mine, time=time, fields=mine.fields | changed)
+    return [*kept, mine]
 
 
 def track_part(
@@ -123,100 +141,100 @@ def track_part(
 
     Entries that hold nothing of the part stay as they are, unread: this is what makes status writes cheap.
     """
+    if not managed:
+        return []
     node, root = schema.child(part) or EMPTY, f"f:{part}"
-    after = fieldsets.fields_below(node, new[part], (root,)) if part in new else _NONE
-    before = fieldsets.fields_below(node, old[part], (root,)) if part in old else _NONE
-    changed: FieldSet = {
-        path
-        for path in after
-        if path not in before
-        or (path[-1][0] != "k" and fieldsets.lookup(schema, new, path) != fieldsets.lookup(schema, old, path))
-    }
-    kept: list[JsonObject] = []
-    mine: Entry | None = None
+    comparison = compare_part(node, old.get(part, MISSING), new.get(part, MISSING), (root,))
+    untouched: list[JsonObject] = []
+    concerned: list[Entry] = []
     for raw in managed:
         own = (raw.get("manager"), raw.get("operation"), raw.get("subresource", "")) == manager
-        if not own and root not in (raw.get("fieldsV1") or ()):
-            kept.append(raw)
-            continue
-        for entry in read_entries({"managedFields": [raw]}):
-            fields = frozenset(path for path in entry.fields if path[0] != root or path in after)
-            if own:
-                mine = replace(entry, fields=fields)
-            elif fields := fields - changed:
-                kept.append(replace(entry, fields=fields).dump())
-    if changed:
-        fields = frozenset(changed) if mine is None else frozenset(changed) | mine.fields
-        mine = Entry(manager, new["apiVersion"], now(), fields)
-    if mine is not None and mine.fields:
-        kept.append(mine.dump())
-    kept.sort(key=lambda raw: (raw.get("operation") != "Apply", raw.get("time", ""), raw.get("manager", "")))
+        if own or root in (raw.get("fieldsV1") or ()):
+            concerned += read_entries({"managedFields": [raw]})
+        else:
+            untouched.append(raw)
+    updated = _updated(concerned, comparison, manager, new["apiVersion"])
+    kept = untouched + [entry.dump() for entry in updated if entry.fields]
+    kept.sort(key=_order)
     return kept
 
 
 def apply_config(
-    schema: Node, live: JsonObject, config: JsonObject, manager: Manager, *, force: bool, qualified: str
+    schema: Node, live: JsonObject, config: JsonObject, manager: Manager, *, force: bool, ignored: str = ""
 ) -> Applied:
     """Return the live object with the configuration applied by server-side apply.
 
     ``live`` is a bare envelope when the object does not exist yet.
 
     Raises:
-        Conflict: another manager owns a field that the configuration sets differently, and not ``force``.
+        Conflict: other managers own fields that the configuration sets differently, and not ``force``.
     """
     entries = read_entries(live["metadata"])
-    wanted = fieldsets.fields_of(schema, config)
-    conflicts: list[tuple[str, tuple[str, ...]]] = []
-    others: list[Entry] = []
-    former: Entry | None = None
-    for entry in entries:
-        if entry.manager == manager:
-            former = entry
-            continue
-        contested = {path for path in entry.fields & wanted if _differs(schema, live, config, path)}
-        conflicts += [(entry.manager.name, path) for path in sorted(contested)]
-        others.append(replace(entry, fields=entry.fields - contested) if force else entry)
-    if conflicts and not force:
-        raise _conflict(conflicts, qualified)
+    if not entries and live["metadata"].get("uid"):
+        empty: JsonObject = {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": {}}
+        before = Manager(_BEFORE_FIRST_APPLY, "Update")
+        entries = _updated([], _relevant(compare(schema, empty, live), ""), before, live["apiVersion"])
+    wanted = {path for path in fields_of(schema, config) if path[0] != f"f:{ignored}"}
+    former = next((entry for entry in entries if entry.manager == manager), None)
+    others = [entry for entry in entries if entry is not former]
     merged: JsonObject = _merge(schema, live, config)
-    if former is not None:
-        held = frozenset[tuple[str, ...]]().union(*(entry.fields for entry in others))
-        dropped = former.fields - wanted - held
-        # Items of keyed lists first: what is left of a removed item goes with it, and its keys tell which one it is.
-        for path in sorted(dropped, key=len):
-            if path[-1][0] == "k":
-                if not any(other[: len(path)] == path for other in held | wanted):
-                    fieldsets.remove(schema, merged, path)
-            elif not fieldsets.is_key_field(path):
-                fieldsets.remove(schema, merged, path)
+    if former is not None and former.fields:
+        owned = frozenset(wanted).union(*(entry.fields for entry in others))
+        merged = _pruned(schema, merged, former.fields, owned)
+    comparison = _relevant(compare(schema, live, merged), ignored)
+    changed = comparison.changed
+    conflicts = [(entry, path) for entry in others for path in sorted(entry.fields & changed)]
+    if conflicts and not force:
+        raise _conflict(conflicts)
     mine = Entry(manager, config["apiVersion"], now(), frozenset(wanted))
     if former is not None and former.fields == mine.fields and former.api_version == mine.api_version:
         mine = replace(mine, time=former.time)
-    present = fieldsets.fields_of(schema, merged)
-    kept = [replace(entry, fields=entry.fields & present) for entry in others]
+    kept = [replace(entry, fields=entry.fields - changed - comparison.removed) for entry in others]
     return Applied(merged, _dump([*kept, mine]))
 
 
-def _differs(schema: Node, live: JsonObject, config: JsonObject, path: tuple[str, ...]) -> bool:
-    if path[-1][0] in "kv":
-        return False
-    return fieldsets.lookup(schema, live, path) != fieldsets.lookup(schema, config, path)
+def _pruned(schema: Node, merged: JsonObject, last: frozenset[FieldPath], owned: frozenset[FieldPath]) -> JsonObject:
+    """Return the object without what its applier applied last time, no longer does, and nobody else owns."""
+    last_named = with_named_parents(schema, set(last))
+    present = with_named_parents(schema, _all_fields(schema, merged))
+    pruned = without(schema, merged, last_named)
+    left = with_named_parents(schema, _all_fields(schema, pruned))
+    pruned = without(schema, merged, present - left - with_named_parents(schema, set(owned)))
+    left = with_named_parents(schema, _all_fields(schema, pruned))
+    return without(schema, merged, (present - left) & last_named)
 
 
-def _conflict(conflicts: list[tuple[str, tuple[str, ...]]], qualified: str) -> Conflict:
-    names = sorted({name for name, _ in conflicts})
+def _all_fields(schema: Node, obj: JsonObject) -> FieldSet:
+    return fields_of(schema, obj) | {("f:metadata",)}
+
+
+def _conflict(conflicts: list[tuple[Entry, FieldPath]]) -> Conflict:
     causes = tuple(
-        Cause(fieldsets.show(path), f'conflict with "{name}"', "FieldManagerConflict") for name, path in conflicts
+        Cause(fieldsets.show(path), f"conflict with {_shown(entry)}", "FieldManagerConflict")
+        for entry, path in conflicts
     )
     count = f"{len(conflicts)} conflict{'s' if len(conflicts) > 1 else ''}"
+    names = sorted({_shown(entry) for entry, _ in conflicts})
     if len(conflicts) == 1:
-        text = f'conflict with "{names[0]}": {fieldsets.show(conflicts[0][1])}'
+        text = f"conflict with {names[0]}: {fieldsets.show(conflicts[0][1])}"
     else:
-        text = "conflicts with " + "\n".join(
-            f'"{name}":\n' + "\n".join(f"- {fieldsets.show(path)}" for other, path in conflicts if other == name)
+        text = "\n".join(
+            f"conflicts with {name}:\n"
+            + "\n".join(f"- {fieldsets.show(path)}" for entry, path in conflicts if _shown(entry) == name)
             for name in names
         )
-    return Conflict(f"Apply failed with {count}: {text}", kind=qualified, causes=causes)
+    return Conflict(f"Apply failed with {count}: {text}", causes=causes)
+
+
+def _shown(entry: Entry) -> str:
+    """Return a manager as conflicts name it; of updates the version is said too."""
+    name, operation, subresource = entry.manager
+    text = f'"{name}"'
+    if subresource:
+        text += f' with subresource "{subresource}"'
+    if operation == "Update":
+        text += f" using {entry.api_version}"
+    return text
 
 
 def _merge(node: Node, target: Any, config: Any) -> Any:

@@ -100,4 +100,17 @@ def _array(node: Node, value: Any, path: str) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    """Return the value's type as messages name it."""
+    match value:
+        case bool():
+            return "boolean"
+        case str():
+            return "string"
+        case int():
+            return "integer"
+        case float():
+            return "float"
+        case dict():
+            return "map"
+        case _:
+            return "list" if isinstance(value, list) else "null"

@@ -8,7 +8,7 @@ from typing import Any
 
 from kagent_localcluster.apiserver.jsonpath import path_problem
 from kagent_localcluster.apiserver.jsonvalue import dig, is_array, is_object, list_at, object_at, objects_at
-from kagent_localcluster.apiserver.kinds import Column, Kind, ScalePaths
+from kagent_localcluster.apiserver.kinds import Column, Kind, ScalePaths, version_rank
 from kagent_localcluster.apiserver.schema.celrules import compile_problem
 from kagent_localcluster.apiserver.schema.node import Node
 from kagent_localcluster.errors import Cause
@@ -176,9 +176,16 @@ def kinds_of(crd: JsonObject, load: Callable[[], JsonObject]) -> list[Kind]:
 def _deprecation(spec: JsonObject, version: JsonObject) -> str:
     if not version.get("deprecated"):
         return ""
-    return (
-        version.get("deprecationWarning") or f"{spec['group']}/{version['name']} {spec['names']['kind']} is deprecated"
-    )
+    if text := version.get("deprecationWarning"):
+        return str(text)
+    kind, name = f"{spec['names']['kind']}", version["name"]
+    better = [
+        other["name"]
+        for other in objects_at(spec, "versions")
+        if other["served"] and not other.get("deprecated") and version_rank(other["name"]) < version_rank(name)
+    ]
+    remedy = f"; use {spec['group']}/{min(better, key=version_rank)} {kind}" if better else ""
+    return f"{spec['group']}/{name} {kind} is deprecated{remedy}"
 
 
 def _loader(load: Callable[[], JsonObject], version: str) -> Callable[[], Node]:

@@ -32,9 +32,11 @@ from kagent_localcluster.errors import (
     ApiError,
     BadRequest,
     MethodNotAllowed,
+    NoSuchPath,
     NotAcceptable,
     NotFound,
     ServiceUnavailable,
+    Timeout,
 )
 
 __all__ = ["KUBERNETES_VERSION", "WebApp"]
@@ -45,6 +47,8 @@ logger = logging.getLogger(__name__)
 KUBERNETES_VERSION = (1, 36, 0)
 
 _HEALTH = frozenset({"/healthz", "/livez", "/readyz", "/readyz/ping", "/livez/ping", "/healthz/ping"})
+# Single checks, such as /readyz/etcd: whoever asks is answered as by a server whose checks all hold.
+_CHECKS = ("/healthz/", "/livez/", "/readyz/")
 _PROXIED = frozenset({"proxy", "log", "portforward"})
 
 
@@ -96,11 +100,17 @@ class WebApp:
 
     async def _resource(self, request: Request, info: RequestInfo, user: User) -> None:
         kind = self.registry.find(info.group, info.version, info.resource)
+        if kind is None and not self.registry.serves(info.group):
+            raise NoSuchPath("the server could not find the requested resource")
         if kind is None or (info.subresource and info.subresource not in kind.subresources):
             raise NotFound("the server could not find the requested resource")
         if request.scope["type"] == "websocket" and info.subresource not in _PROXIED:
             raise BadRequest("this resource does not speak WebSocket")
-        if kind.namespaced and not info.namespace and (info.name or info.verb in ("create", "deletecollection")):
+        if kind.namespaced and not info.namespace and info.name:
+            raise NotFound("the server could not find the requested resource")
+        if request.method == "HEAD" or (
+            kind.namespaced and not info.namespace and info.verb in ("create", "deletecollection")
+        ):
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
         if not kind.namespaced and info.namespace and info.resource != "namespaces":
             raise NotFound("the server could not find the requested resource")
@@ -131,7 +141,7 @@ class WebApp:
     async def _document(self, request: Request, path: str) -> None:
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
-        if path in _HEALTH:
+        if path in _HEALTH or path.startswith(_CHECKS):
             await send(request, 200, b"ok", "text/plain; charset=utf-8")
         elif path == "/version":
             await send_json(request, 200, _version())
@@ -160,7 +170,7 @@ class WebApp:
         parts = path.strip("/").split("/")
         if path in ("/api", "/apis"):
             core = path == "/api"
-            if "as=APIGroupDiscoveryList" in request.header("accept"):
+            if _wants_aggregated(request.header("accept")):
                 body = orjson.dumps(self.discovery.aggregated(core=core))
                 await send(request, 200, body, AGGREGATED)
                 return
@@ -185,7 +195,7 @@ class WebApp:
             ]
             await send_json(request, 200, {"paths": paths})
         else:
-            raise NotFound("the server could not find the requested resource")
+            raise NoSuchPath("the server could not find the requested resource")
 
 
 class _InternalError(ApiError):
@@ -212,7 +222,10 @@ async def _send_problem(request: Request, tracker: _StartTracker, error: ApiErro
         # The head is out: ending the body early is all that can be said.
         logger.warning("%s %s failed after its answer began: %s", request.method, request.path, error.message)
     else:
-        headers = [(b"retry-after", b"1")] if isinstance(error, ServiceUnavailable) else None
+        if isinstance(error, NoSuchPath):
+            await send(request, 404, b"404 page not found\n", "text/plain; charset=utf-8")
+            return
+        headers = [(b"retry-after", b"1")] if isinstance(error, ServiceUnavailable | Timeout) else None
         await send_json(request, error.code, error.status(), headers)
 
 
@@ -223,6 +236,14 @@ def _attributes(info: RequestInfo, request: Request) -> Attributes:
     if request.scope["type"] == "websocket":
         return Attributes("get", info.group, info.resource, info.subresource, info.namespace, name)
     return Attributes(info.verb, info.group, info.resource, info.subresource, info.namespace, name)
+
+
+def _wants_aggregated(accept: str) -> bool:
+    """Tell whether the first discovery a client takes is the aggregated one, in the version that is served."""
+    return any(
+        "as=APIGroupDiscoveryList" in part and "v=v2" in [piece.strip() for piece in part.split(";")]
+        for part in accept.split(",")
+    )
 
 
 def _origin(request: Request) -> str:

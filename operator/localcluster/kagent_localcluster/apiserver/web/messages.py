@@ -19,7 +19,6 @@ __all__ = [
     "Request",
     "Scope",
     "Send",
-    "flag",
     "send",
     "send_json",
     "send_stream",
@@ -50,7 +49,8 @@ class Query:
         return [value for key, value in self.pairs if key == name]
 
     def flag(self, name: str) -> bool:
-        return flag(name, self.get(name))
+        """Read a boolean as Kubernetes does: whatever is given means yes, but for ``false`` and ``0``."""
+        return any(key == name for key, _ in self.pairs) and self.get(name).lower() not in ("false", "0")
 
     def number(self, name: str) -> int | None:
         """Return the whole number, None when there is none.
@@ -64,20 +64,7 @@ class Query:
         try:
             return int(text)
         except ValueError as error:
-            raise BadRequest(f'{name}: strconv.ParseInt: parsing "{text}": invalid syntax') from error
-
-
-def flag(name: str, text: str) -> bool:
-    """Read a boolean as Go's ParseBool; an empty value is False.
-
-    Raises:
-        BadRequest: the text is no boolean.
-    """
-    if text in ("1", "t", "T", "true", "TRUE", "True"):
-        return True
-    if text in ("", "0", "f", "F", "false", "FALSE", "False"):
-        return False
-    raise BadRequest(f'{name}: strconv.ParseBool: parsing "{text}": invalid syntax')
+            raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
 
 
 class Request:
@@ -88,12 +75,18 @@ class Request:
         self.stopping = stopping
         self.receive = receive
         self.send = send
+        self.warnings: Headers = []
         self.method: str = scope.get("method", "GET")
         self.path: str = scope["path"]
         self.query = Query(scope.get("query_string", b""))
         self.headers: dict[str, str] = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
+
+    def warn(self, text: str) -> None:
+        """Have the answer carry a warning, which clients print."""
+        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+        self.warnings.append((b"warning", f'299 - "{quoted}"'.encode()))
 
     def header(self, name: str) -> str:
         return self.headers.get(name, "")
@@ -133,6 +126,7 @@ async def send(request: Request, code: int, body: bytes, content_type: str, head
                 (b"content-type", content_type.encode()),
                 (b"content-length", str(len(body)).encode()),
                 (b"cache-control", b"no-cache, private"),
+                *request.warnings,
                 *(headers or ()),
             ],
         }
@@ -151,7 +145,11 @@ async def send_stream(request: Request, chunks: AsyncIterable[bytes], content_ty
         {
             "type": "http.response.start",
             "status": 200,
-            "headers": [(b"content-type", content_type.encode()), (b"cache-control", b"no-cache, private")],
+            "headers": [
+                (b"content-type", content_type.encode()),
+                (b"cache-control", b"no-cache, private"),
+                *request.warnings,
+            ],
         }
     )
     # Sending to a client that has gone raises nothing, so its leaving must be waited for.

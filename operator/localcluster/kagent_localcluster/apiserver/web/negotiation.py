@@ -28,17 +28,23 @@ class Format:
 
     media: Literal["json", "yaml"] = "json"
     shape: Literal["", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"] = ""
+    version: str = "v1"
+
+    @property
+    def api_version(self) -> str:
+        """Return the version of Tables and PartialObjectMetadata."""
+        return f"meta.k8s.io/{self.version}"
 
     @property
     def content_type(self) -> str:
         return "application/json" if self.media == "json" else "application/yaml"
 
 
-def choose_format(accept: str) -> Format:
-    """Return the first acceptable representation.
+def choose_format(accept: str, *, collection: str = "") -> Format:
+    """Return the first acceptable representation; ``collection`` names the kind of list that is asked for.
 
     Raises:
-        NotAcceptable: the client takes only what is not served here (protobuf, CBOR).
+        NotAcceptable: the client takes only what is not served here (protobuf, CBOR), or one object for a list.
     """
     if not accept:
         return Format()
@@ -53,10 +59,13 @@ def choose_format(accept: str) -> Format:
         wanted = options.get("as", "")
         if not wanted:
             return Format(kind)
-        if options.get("g") != "meta.k8s.io" or options.get("v") not in ("v1", "v1beta1"):
+        version = options.get("v", "")
+        if options.get("g") != "meta.k8s.io" or version not in ("v1", "v1beta1"):
             continue
+        if collection and wanted == "PartialObjectMetadata":
+            raise NotAcceptable(f"you requested {wanted}, but the requested object is a list ({collection})")
         if wanted in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList"):
-            return Format(kind, wanted)
+            return Format(kind, wanted, version)
     raise NotAcceptable(
         "only the following media types are accepted: application/json, application/yaml, "
         "application/json;as=Table;v=v1;g=meta.k8s.io, application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"

@@ -25,6 +25,7 @@ class RequestInfo:
     resource: str = ""
     name: str = ""
     subresource: str = ""
+    only: str = ""  # the one name that an old-style watch is about
 
     @property
     def is_resource(self) -> bool:
@@ -41,7 +42,10 @@ def parse_request(method: str, raw_path: str, *, watching: bool = False) -> Requ
         group, version, segments = parts[1], parts[2], parts[3:]
     else:
         return RequestInfo(path=unquote(raw_path), verb=lower)
-    namespace = ""
+    namespace, old_watch = "", False
+    if segments[0] == "watch" and len(segments) > 1:
+        # The way to watch before ?watch=true; still served.
+        old_watch, segments = True, segments[1:]
     if segments[0] == "namespaces" and len(segments) >= 2:
         if len(segments) >= 3 and segments[2] not in _NAMESPACE_SUBRESOURCES:
             namespace, segments = unquote(segments[1]), segments[2:]
@@ -51,7 +55,12 @@ def parse_request(method: str, raw_path: str, *, watching: bool = False) -> Requ
     name = unquote(segments[1]) if len(segments) > 1 else ""
     subresource = unquote(segments[2]) if len(segments) > 2 else ""
     verb = lower
-    if not name:
+    if old_watch:
+        verb = "watch" if lower == "get" else lower
+        # One object is watched as a list of it.
+        if name and not subresource:
+            return RequestInfo(unquote(raw_path), verb, group, version, namespace, resource, only=name)
+    elif not name:
         if lower == "get":
             verb = "watch" if watching else "list"
         elif lower == "delete":
