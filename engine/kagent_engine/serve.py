@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -32,15 +33,29 @@ logger = logging.getLogger(__name__)
 _QUIET: Final = ("/health", "/healthz", "/readyz", "/metrics", "/.well-known/")
 # Connections that are still open when the process ends are cut after this; turns are drained by the app itself.
 _CLOSE_SECONDS: Final = 3
+# Longer than clients and proxies keep a connection: whoever closes first must not be the one that is asked.
+_KEEP_ALIVE_SECONDS: Final = 75
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but turns end before their streams are cut, and a stop that was asked for is no death by signal."""
+    """uvicorn, but turns end before their streams are cut, a stop that was asked for is no death by signal, and an idle
+    process sleeps: uvicorn wakes ten times a second to look whether it should stop and what time it is.
+    """
 
     def __init__(self, config: uvicorn.Config, front: Front) -> None:
         super().__init__(config)
         self._front = front
         self._draining: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen no more, drain, then do what uvicorn does."""
@@ -55,12 +70,19 @@ class _Server(uvicorn.Server):
         if self._draining is not None:
             self._draining.cancel()
         super().handle_exit(sig, frame)
+        self._stopping.set()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        with super().capture_signals():
+        # The loop's own handlers wake it; those of the signal module would wait for its next event.
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
             yield
-            self._captured_signals.clear()
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
 
 
 def run(directory: Path, settings: Settings, *, host: str, port: int) -> int:
@@ -83,6 +105,9 @@ def run(directory: Path, settings: Settings, *, host: str, port: int) -> int:
             loop="asyncio",
             log_config=None,
             timeout_graceful_shutdown=_CLOSE_SECONDS,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            date_header=False,
+            server_header=False,
             lifespan="on",
         ),
         front,
@@ -91,7 +116,7 @@ def run(directory: Path, settings: Settings, *, host: str, port: int) -> int:
 
     def give_up(error: KagentError) -> None:
         failures.append(error)
-        server.should_exit = True
+        server.stop()
 
     front.on_failure = give_up
     logger.info("agent %s listens on %s", settings.agent_id, url)
