@@ -70,11 +70,22 @@ def session_name(text: str) -> str:
 
 
 def open_store(settings: Settings, *, database: str = "") -> Store:
-    """Open the controller's store where there is a controller, else a SQLite file of this agent's own."""
+    """Open the controller's store where there is a controller, else a SQLite file of this agent's own.
+
+    ``database`` is config.json's ``session_db_url``: another SQLite file, or a PostgreSQL database.
+
+    Raises:
+        ConfigError: it names neither, or its driver is not installed.
+    """
     if settings.controller_url:
         from kagent_engine.store_controller import ControllerStore
 
         return ControllerStore(settings)
+    if database.startswith(("postgresql://", "postgres://", "postgresql+asyncpg://")):
+        from kagent_engine.store_postgres import PostgresStore, check_driver
+
+        check_driver()
+        return PostgresStore(database, settings.agent_id)
     from kagent_engine.store_sqlite import SqliteStore, database_path
 
     return SqliteStore(database_path(settings, database))

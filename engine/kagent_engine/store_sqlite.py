@@ -64,7 +64,9 @@ def database_path(settings: Settings, url: str = "") -> Path | None:
     if url:
         scheme, _, rest = url.partition(":///")
         if not scheme.startswith("sqlite") or not rest:
-            raise ConfigError("config.json", f"expected sqlite:///PATH, found '{scheme}:'", field="session_db_url")
+            raise ConfigError(
+                "config.json", f"expected sqlite:///PATH or postgresql://, found '{scheme}:'", field="session_db_url"
+            )
         return settings.paths.resolve(f"/{rest.lstrip('/')}" if rest.startswith("/") else rest)
     path = settings.state_dir.expanduser() / "engine" / f"{settings.agent_id}.db"
     try:

@@ -1,9 +1,16 @@
-"""Sessions and tasks in SQLite and behind the controller's REST routes: the same promises from both."""
+"""Sessions and tasks in SQLite, in PostgreSQL and behind the controller's REST routes: the same promises from all."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +25,7 @@ from kagent_engine.errors import ConfigError, StoreUnavailable
 from kagent_engine.sessions import Session, Store, session_name
 from kagent_engine.settings import Settings
 from kagent_engine.store_controller import ControllerStore
+from kagent_engine.store_postgres import PostgresStore
 from kagent_engine.store_sqlite import SqliteStore, database_path
 
 Json = dict[str, Any]
@@ -84,12 +92,47 @@ def _ok(data: Any, status: int = 200) -> Response:
     return JSONResponse({"error": False, "data": data, "message": "ok"}, status)
 
 
-@pytest.fixture(params=["sqlite", "controller"])
+@pytest.fixture(scope="module")
+def postgres() -> Generator[str]:
+    """A PostgreSQL of this test's own, where its programs are installed."""
+    initdb, program = shutil.which("initdb"), shutil.which("postgres")
+    if not initdb or not program:
+        pytest.skip("PostgreSQL's programs are not installed on this machine")
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    # It refuses to run as root.
+    user = next((name for name in ("postgres", "nobody") if name in names), None) if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="kagent-pg-") as folder:
+        if user:
+            os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
+        data = str(Path(folder, "data"))
+        make = [initdb, "-D", data, "-U", "kagent", "-A", "trust", "--no-sync"]
+        made = subprocess.run(make, user=user, cwd=folder, capture_output=True, text=True, check=False, timeout=100)
+        if made.returncode:
+            pytest.skip(f"initdb does not work here: {made.stderr[-300:]}")
+        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+        server = subprocess.Popen(
+            [program, "-D", data, *options], user=user, cwd=folder, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            assert server.stderr is not None
+            for line in server.stderr:
+                if "ready to accept connections" in line:
+                    break
+            yield f"postgresql://kagent@/postgres?host={folder}"
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.communicate(timeout=30)
+
+
+@pytest.fixture(params=["sqlite", "controller", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, serve: Any) -> AsyncGenerator[Store]:
     @asynccontextmanager
     async def opened() -> AsyncGenerator[Store]:
         if request.param == "sqlite":
             yield SqliteStore(tmp_path / "s.db")
+            return
+        if request.param == "postgres":
+            yield PostgresStore(request.getfixturevalue("postgres"), f"agent-{uuid.uuid4()}")
             return
         async with serve(Controller().app) as url:
             yield ControllerStore(Settings(controller_url=url))
@@ -133,6 +176,42 @@ async def test_a_task_is_saved_replaced_listed_and_deleted(store: Store) -> None
 
     await store.delete_task("t1", "alice")
     assert await store.get_task("t1", "alice") is None
+
+
+async def test_a_session_longer_than_is_read_in_the_loop_comes_back_whole(store: Store) -> None:
+    session = await store.create("s", "alice", name="nul\0", source="")
+    await store.append(session, [{"id": str(number), "text": "\0"} for number in range(250)])
+
+    loaded = await store.load("s", "alice")
+
+    assert loaded == session
+    assert len(session.events) == 250
+
+
+async def test_a_starting_replica_closes_what_a_dead_one_left_and_not_what_a_living_one_does(postgres: str) -> None:
+    agent = f"agent-{uuid.uuid4()}"
+    dead, living = PostgresStore(postgres, agent), PostgresStore(postgres, agent)
+    await dead.save_task(task("left", "working"), "alice")
+    await dead.save_task(task("waits", "input-required"), "alice")
+    await living.save_task(task("running", "working"), "bob")
+    await dead.aclose()
+
+    started = PostgresStore(postgres, agent)
+    left = await started.unfinished_tasks()
+
+    assert [(item["id"], user) for item, user in left] == [("left", "alice")]
+    await living.aclose()
+    assert {item["id"] for item, _ in await started.unfinished_tasks()} == {"left", "running"}
+    await started.aclose()
+
+
+async def test_a_database_that_is_away_says_so_and_keeps_its_password(tmp_path: Path) -> None:
+    store = PostgresStore("postgresql://kagent:hunter2@127.0.0.1:1/kagent", "a")
+
+    with pytest.raises(StoreUnavailable, match="PostgreSQL") as caught:
+        await store.load("s", "alice")
+
+    assert "hunter2" not in str(caught.value)
 
 
 async def test_sqlite_names_the_tasks_that_a_dead_process_left(tmp_path: Path) -> None:
