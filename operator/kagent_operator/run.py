@@ -15,7 +15,6 @@ import signal
 import socket
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -24,6 +23,7 @@ from kagent_api.kube import Access, KubeClient, load_access
 from kagent_api.names import VERSION
 from kagent_operator.reconcile import Operator
 from kagent_operator.reconcile.leader import Leader, OtherController, find_other_controller
+from kagent_operator.reconcile.status import utc_now
 from kagent_operator.traffic import Traffic
 from kagent_operator.translate.settings import Settings
 
@@ -110,9 +110,10 @@ async def run(options: Options) -> None:
 
 async def _lead(options: Options, operator: Operator, client: KubeClient, namespaces: tuple[str, ...]) -> None:
     """Reconcile, as the only one who does."""
-    if not options.take_over and (other := await find_other_controller(client, namespaces, datetime.now(UTC))):
+    home = options.settings.controller_namespace
+    if not options.take_over and (other := await find_other_controller(client, namespaces, utc_now, home=home)):
         raise OtherController(
-            f"another controller reconciles the same agents: {other}",
+            f"another controller reconciles the same resources: {other}",
             remedy="stop it first, or start with --take-over",
         )
     if not options.leader_elect:

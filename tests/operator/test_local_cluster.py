@@ -41,11 +41,14 @@ from kagent_operator.reconcile.discovery import Target, Tool
 from kagent_operator.translate import Settings
 
 JsonObject = dict[str, Any]
-_PATIENCE = 45.0
+_PATIENCE = 60.0
 _RESOURCES = {
     resource.kind: resource
     for resource in (AGENTS, MODELCONFIGS, REMOTEMCPSERVERS, MCPSERVERS, SECRETS, SERVICEACCOUNTS, ROLES, ROLEBINDINGS)
 }
+
+
+_WRITTEN = (AGENTS, MODELCONFIGS, MCPSERVERS, DEPLOYMENTS, SERVICES, SECRETS, CONFIGMAPS, SERVICEACCOUNTS)
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
@@ -90,10 +93,25 @@ class Cluster:
     async def versions(self) -> dict[tuple[str, str], str]:
         """Return the resourceVersion of everything the operator may write."""
         found: dict[tuple[str, str], str] = {}
-        for resource in (AGENTS, MODELCONFIGS, MCPSERVERS, DEPLOYMENTS, SERVICES, SECRETS, CONFIGMAPS, SERVICEACCOUNTS):
+        for resource in _WRITTEN:
             for obj in (await self.client.list(resource, "kagent")).items:
                 found[resource.kind, obj["metadata"]["name"]] = obj["metadata"]["resourceVersion"]
         return found
+
+    async def settle(self, operator: Operator) -> None:
+        """Wait until the operator has seen everything and has nothing left to do; the node is at rest by then too."""
+
+        async def settled() -> bool:
+            before, done = await self.versions(), operator.controller.reconciles.total()
+            known = {
+                (resource.kind, obj["metadata"]["name"]): obj["metadata"]["resourceVersion"]
+                for resource in _WRITTEN
+                for obj in operator.cache.list(resource.kind, "kagent")
+            }
+            quiet = operator.controller.queue.settled and operator.discoveries.answered
+            return quiet and known == before and operator.controller.reconciles.total() == done
+
+        await eventually(settled)
 
     async def operator_access(self) -> Access:
         """Return access as the operator's ServiceAccount, by a token as its Pod would get."""
@@ -190,8 +208,11 @@ async def test_agents_made_before_what_they_need_become_ready_under_the_operator
         await cluster.until(AGENTS, "clock", "Ready", "True")
         await cluster.until(AGENTS, "clock", "ToolsReady", "True")
         await cluster.until(MCPSERVERS, "time", "ToolsDiscovered", "True")
-        assert operator.cache.problems() == []
 
+        async def no_problems() -> bool:
+            return operator.cache.problems() == []
+
+        await eventually(no_problems)
         generation = (await cluster.get(DEPLOYMENTS, "clock"))["metadata"]["generation"]
         await cluster.apply(_agent("Help more."))
 
@@ -202,18 +223,22 @@ async def test_agents_made_before_what_they_need_become_ready_under_the_operator
         ready = await cluster.until(AGENTS, "clock", "Ready", "True")
         assert ready["observedGeneration"] == 2
 
-        events = (await cluster.client.list(EVENTS, "kagent")).items
-        assert any(event["message"] == "Accepted: Agent configuration accepted" for event in events)
+        async def told() -> bool:
+            events = (await cluster.client.list(EVENTS, "kagent")).items
+            return any(event["message"] == "Accepted: Agent configuration accepted" for event in events)
+
+        await eventually(told)
 
 
 async def test_a_restarted_operator_changes_nothing(cluster: Cluster) -> None:
     for obj in (_SECRET, _MODEL, _TIME):
         await cluster.apply(json.loads(json.dumps(obj)))
     await cluster.apply(_agent())
-    async with _operator(cluster, _time_tools):
+    async with _operator(cluster, _time_tools) as operator:
         await cluster.until(AGENTS, "clock", "Ready", "True")
         await cluster.until(AGENTS, "clock", "ToolsReady", "True")
         await cluster.until(MCPSERVERS, "time", "ToolsDiscovered", "True")
+        await cluster.settle(operator)
     before = await cluster.versions()
     asked = asyncio.Event()
 
@@ -224,11 +249,7 @@ async def test_a_restarted_operator_changes_nothing(cluster: Cluster) -> None:
     async with _operator(cluster, ask) as operator:
         async with asyncio.timeout(_PATIENCE):
             await asked.wait()
-
-        async def idle() -> bool:
-            return operator.controller.queue.idle
-
-        await eventually(idle)
+        await cluster.settle(operator)
         assert await cluster.versions() == before
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from kagent_api.errors import KagentError
-from kagent_api.kube import AlreadyExists, Conflict, Forbidden, KubeError, NotFound, ObjectList, Resource
-from kagent_api.kube.resources import AGENTS, LEASES
+from kagent_api.kube import AlreadyExists, Conflict, Forbidden, KubeError, NotFound, ObjectList, Resource, Unreachable
+from kagent_api.kube.resources import AGENTS, LEASES, MCPSERVERS
 from kagent_operator.translate.fields import JsonObject, integer, mapping, name_of, namespace_of, rows, text
 
 __all__ = ["LEASE", "Leader", "LeadershipLost", "OtherController", "find_other_controller"]
@@ -148,13 +148,32 @@ class Leader:
         }
 
 
-async def find_other_controller(client: _Lister, namespaces: Sequence[str], now: datetime) -> str:
-    """Return who else reconciles Agents here and how that shows, or nothing.
+async def find_other_controller(
+    client: _Lister,
+    namespaces: Sequence[str],
+    now: Callable[[], datetime],
+    *,
+    home: str = "",
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> str:
+    """Return who else reconciles here and how that shows, or nothing; wait for an API server that is away.
 
-    Upstream's controller holds a Lease when it has several replicas; with one, its name as the field manager of an
-    Agent's status is the only trace.
+    Upstream's controller holds a Lease when it has several replicas; with one, its name as the field manager of a
+    status is the only trace, and kmcp's that of an MCPServer's. ``home`` is our own namespace, where its Lease lies as
+    well when the whole cluster is looked after.
     """
-    for namespace in namespaces:
+    while True:
+        try:
+            return await _lease_holder(client, dict.fromkeys([*namespaces, home]), now()) or await _status_writer(
+                client, namespaces, now()
+            )
+        except Unreachable as error:
+            _log.warning("%s; trying again in %g s", error, _RETRY)
+            await sleep(_RETRY)
+
+
+async def _lease_holder(client: _Lister, namespaces: Iterable[str], now: datetime) -> str:
+    for namespace in filter(None, namespaces):
         try:
             lease = await client.get(LEASES, UPSTREAM_LEASE, namespace)
         except (NotFound, Forbidden):
@@ -162,19 +181,26 @@ async def find_other_controller(client: _Lister, namespaces: Sequence[str], now:
         holder = text(lease, "spec", "holderIdentity")
         if holder and _recent(text(lease, "spec", "renewTime"), now):
             return f"{holder} holds the Lease {namespace}/{UPSTREAM_LEASE} of upstream's controller"
-    for namespace in namespaces or [None]:
-        try:
-            agents = (await client.list(AGENTS, namespace)).items
-        except KubeError:
-            # The reflectors will say what is wrong; this is only a look beforehand.
-            continue
-        for agent in agents:
-            for entry in rows(agent, "metadata", "managedFields"):
-                manager = text(entry, "manager")
-                foreign = text(entry, "subresource") == "status" and not manager.startswith(_HARMLESS)
-                if foreign and _recent(text(entry, "time"), now):
-                    where = f"Agent {namespace_of(agent)}/{name_of(agent)}"
-                    return f"'{manager}' wrote the status of {where} at {text(entry, 'time')}"
+    return ""
+
+
+async def _status_writer(client: _Lister, namespaces: Sequence[str], now: datetime) -> str:
+    for resource in (AGENTS, MCPSERVERS):
+        for namespace in namespaces or [None]:
+            try:
+                found = (await client.list(resource, namespace)).items
+            except Unreachable:
+                raise
+            except KubeError:
+                # The reflectors will say what is wrong; this is only a look beforehand.
+                continue
+            for obj in found:
+                for entry in rows(obj, "metadata", "managedFields"):
+                    manager = text(entry, "manager")
+                    foreign = text(entry, "subresource") == "status" and not manager.startswith(_HARMLESS)
+                    if foreign and _recent(text(entry, "time"), now):
+                        where = f"{resource.kind} {namespace_of(obj)}/{name_of(obj)}"
+                        return f"'{manager}' wrote the status of {where} at {text(entry, 'time')}"
     return ""
 
 

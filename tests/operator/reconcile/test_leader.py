@@ -134,6 +134,30 @@ def _agent(manager: str, time: str, subresource: str = "status") -> JsonObject:
     ],
 )
 async def test_a_controller_at_work_is_noticed(agents: list[JsonObject], lease: JsonObject | None, words: str) -> None:
-    found = await find_other_controller(Listing(agents, lease), ["kagent"], _NOW)
+    found = await find_other_controller(Listing(agents, lease), ["kagent"], lambda: _NOW)
     assert words in found
     assert bool(found) == bool(words)
+
+
+async def test_the_look_for_another_controller_waits_for_the_api_server() -> None:
+    class Away(Listing):
+        waited = 0
+
+        async def get(self, resource: Resource, name: str, namespace: str | None = None) -> JsonObject:
+            if self.waited < 3:
+                raise Unreachable("connection refused")
+            return await super().get(resource, name, namespace)
+
+    client = Away([_agent("app", "2026-01-01T11:59:00Z")])
+
+    async def sleep(_: float) -> None:
+        client.waited += 1
+
+    found = await find_other_controller(client, [], lambda: _NOW, home="kagent", sleep=sleep)
+    assert (client.waited, found[:5]) == (3, "'app'")
+
+
+async def test_upstreams_lease_is_seen_from_our_own_namespace_when_all_are_looked_after() -> None:
+    lease = {"spec": {"holderIdentity": "pod-1", "renewTime": "2026-01-01T11:59:50.000000Z"}}
+    found = await find_other_controller(Listing([], lease), [], lambda: _NOW, home="kagent")
+    assert "pod-1 holds the Lease kagent/" in found
