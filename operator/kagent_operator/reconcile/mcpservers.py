@@ -16,7 +16,7 @@ from kagent_operator.reconcile.rollout import judge
 from kagent_operator.reconcile.status import StatusDraft
 from kagent_operator.translate import durations
 from kagent_operator.translate.fields import JsonObject, string_map, text
-from kagent_operator.translate.mcpserver import mcp_server_url, translate_mcpserver
+from kagent_operator.translate.mcpserver import SECRETS_HASH, mcp_server_url, missing_references, translate_mcpserver
 from kagent_operator.translate.settings import Profile
 
 __all__ = ["McpServerReconciler"]
@@ -36,7 +36,8 @@ class McpServerReconciler:
             self._context.discoveries.forget(key)
             return
         draft = StatusDraft(server, self._context.now)
-        engine = engine_of(server, view.get("Deployment", key.namespace, key.name), self._context.settings)
+        live = view.get("Deployment", key.namespace, key.name)
+        engine = engine_of(server, live, self._context.settings)
         try:
             objects = translate_mcpserver(server, view, engine.settings, profile=engine.profile)
         except InvalidSpec as error:
@@ -48,7 +49,12 @@ class McpServerReconciler:
             await self._context.status.write(MCPSERVERS, server, draft)
             return
         draft.condition("Accepted", "True", "Accepted", "MCPServer configuration is valid")
-        draft.condition("ResolvedRefs", "True", "ResolvedRefs", "All references resolved")
+        missing = missing_references(server, view)
+        if missing:
+            _keep_secrets_hash(objects, live)
+            draft.condition("ResolvedRefs", "False", "ReferencesNotResolved", "; ".join(missing))
+        else:
+            draft.condition("ResolvedRefs", "True", "ResolvedRefs", "All references resolved")
         inventory = inventory_key("MCPServer", key.namespace, key.name)
         engine.mark(objects)
         try:
@@ -102,3 +108,11 @@ class McpServerReconciler:
         # A new template means new Pods, whose tools may be others.
         template = text(deployment, "metadata", "annotations", "kagent-tui.dev/applied")
         return Target(url=mcp_server_url(server, profile), timeout=max(timeout, 0.1), generation=template)
+
+
+def _keep_secrets_hash(objects: list[JsonObject], live: JsonObject | None) -> None:
+    """Leave the template as it is while a Secret is missing: new Pods could not start, the old ones still run."""
+    known = string_map(live, "spec", "template", "metadata", "annotations").get(SECRETS_HASH)
+    for obj in objects:
+        if known and obj["kind"] == "Deployment":
+            obj["spec"]["template"]["metadata"]["annotations"][SECRETS_HASH] = known

@@ -36,7 +36,7 @@ from kagent_operator.translate.tools import mcp_server_path, mcp_server_port
 from kagent_operator.translate.world import World
 from kagent_operator.yaml_text import dump_yaml
 
-__all__ = ["CONFIG_HASH", "SECRETS_HASH", "mcp_server_url", "translate_mcpserver"]
+__all__ = ["CONFIG_HASH", "SECRETS_HASH", "mcp_server_url", "missing_references", "translate_mcpserver"]
 
 CONFIG_HASH: Final = "kmcp.kagent.dev/mcpserver-config-hash"
 SECRETS_HASH: Final = f"{OWN_GROUP}/secrets-hash"
@@ -171,15 +171,32 @@ def _deployment(
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
 
 
+def missing_references(server: JsonObject, world: World) -> list[str]:
+    """Return one line per Secret or ConfigMap that an MCPServer names and that is not there."""
+    namespace = namespace_of(server)
+    return [
+        f"spec.deployment.{field}: {kind} '{name}' not found in namespace '{namespace}'"
+        for kind, field, name in _references(server)
+        if world.get(kind, namespace, name) is None
+    ]
+
+
+def _references(server: JsonObject) -> list[tuple[str, str, str]]:
+    block = mapping(server, "spec", "deployment")
+    return [
+        (kind, field, text(entry, "name"))
+        for kind, field in (("Secret", "secretRefs"), ("ConfigMap", "configMapRefs"))
+        for entry in rows(block, field)
+    ]
+
+
 def _env_sources(server: JsonObject, world: World) -> dict[str, dict[str, bytes]]:
     """Return what env comes from; a Secret that is not there yet counts once it is."""
-    block, namespace = mapping(server, "spec", "deployment"), namespace_of(server)
     found: dict[str, dict[str, bytes]] = {}
-    for kind, field, read in (("Secret", "secretRefs", secret_values), ("ConfigMap", "configMapRefs", config_values)):
-        for entry in rows(block, field):
-            obj = world.get(kind, namespace, text(entry, "name"))
-            if obj is not None:
-                found[f"{kind}/{namespace}/{text(entry, 'name')}"] = read(obj)
+    for kind, _, name in _references(server):
+        obj = world.get(kind, namespace_of(server), name)
+        if obj is not None:
+            found[f"{kind}/{namespace_of(server)}/{name}"] = (secret_values if kind == "Secret" else config_values)(obj)
     return found
 
 

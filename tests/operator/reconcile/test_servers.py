@@ -203,6 +203,28 @@ async def test_a_changed_env_secret_rolls_the_server_out(world: Any) -> None:
         await world.until(lambda: world.cluster.get("Deployment", "time")["metadata"]["generation"] > generation)
 
 
+async def test_a_missing_env_secret_is_named_and_restarts_nothing(world: Any) -> None:
+    for name in ("one", "two"):
+        await world.cluster.put(secret(name, TOKEN=name))
+    await world.cluster.put(mcp_server(secretRefs=[{"name": "one"}, {"name": "two"}]))
+
+    def resolved() -> str:
+        return world.cluster.condition("MCPServer", "time", "ResolvedRefs")["status"]
+
+    async with world.running():
+        await world.until(lambda: resolved() == "True")
+        template = world.cluster.get("Deployment", "time")["spec"]["template"]
+        world.cluster.remove("Secret", "two")
+        await world.until(lambda: resolved() == "False")
+        told = world.cluster.condition("MCPServer", "time", "ResolvedRefs")["message"]
+        assert told == "spec.deployment.secretRefs: Secret 'two' not found in namespace 'kagent'"
+        await world.settle()
+        assert world.cluster.get("Deployment", "time")["spec"]["template"] == template
+        await world.cluster.put(secret("two", TOKEN="two"))
+        await world.until(lambda: resolved() == "True")
+        assert world.cluster.get("Deployment", "time")["spec"]["template"] == template
+
+
 def _tool_service(**labels: str) -> JsonObject:
     return {
         "apiVersion": "v1",
