@@ -24,7 +24,7 @@ from textual.screen import Screen
 from kagent_api.errors import InvalidSpec, KagentError
 from kagent_tui.cluster.cluster import Cluster
 from kagent_tui.cluster.contexts import Opened, Options, contexts, is_production, open_client
-from kagent_tui.cluster.kinds import JsonObject
+from kagent_tui.cluster.kinds import JsonObject, view_of
 from kagent_tui.cluster.memory import ViewMemory
 from kagent_tui.cluster.snapshot import SnapshotStore
 from kagent_tui.cluster.workspace import Workspace
@@ -40,11 +40,14 @@ from kagent_tui.render.text import Tone
 from kagent_tui.screens.base import BaseScreen, Host, Unsaved
 from kagent_tui.screens.browse import BrowseScreen
 from kagent_tui.screens.help import HelpScreen
+from kagent_tui.screens.jump import Jumpable, JumpScreen
 from kagent_tui.screens.objects import ObjectActions
 from kagent_tui.screens.pick import Item, PickScreen
+from kagent_tui.screens.pulse import PulseScreen
 from kagent_tui.screens.reader import ReaderScreen
+from kagent_tui.screens.which_key import WhichKeyScreen
 from kagent_tui.terminal import standard_error_on_the_terminal
-from kagent_tui.widgets.bindings import UNBOUND, bindings
+from kagent_tui.widgets.bindings import UNBOUND, bindings, shown_key
 from kagent_tui.widgets.prompt import Prompt
 from kagent_tui.widgets.themes import CONTRAST, NAMES, AsciiFilter
 
@@ -64,6 +67,7 @@ INBOX_DELAY_SECONDS = 1.0
 # The end of the program keeps one as well; these are for programs that are killed.
 SNAPSHOT_FIRST_SECONDS = 20.0
 SNAPSHOT_SECONDS = 600.0
+MOST_PANES = 4
 _WIDGETS = ("tones", "table", "text_pane", "status_bar", "key_bar", "notice", "prompt", "view_tabs")
 
 
@@ -238,7 +242,7 @@ class KagentApp(Host):
         """Fill the palette from the registry: what applies on this screen, then what applies everywhere."""
         scopes = {binding.id.split(".")[0] for _, binding, _, _ in screen.active_bindings.values() if binding.id}
         for command in COMMANDS:
-            if command.scope in scopes | {"app"} and command.scope != "move":
+            if command.scope in scopes | {"app"} and command.scope != "move" and command.help:
                 keys = " ".join(command.keys)
                 title = f"{command.title}: {command.help}"
                 yield SystemCommand(title, keys or command.usage, partial(self._run, command, ""))
@@ -421,6 +425,51 @@ class KagentApp(Host):
         else:
             self._say(f"saved as {target}", Tone.OK)
 
+    def action_which_key(self) -> None:
+        keys: dict[str, tuple[tuple[bool, int], str, str]] = {}
+        for key, (_, binding, enabled, _) in self.screen.active_bindings.items():
+            if (
+                enabled
+                and binding.id
+                and binding.id in COMMANDS
+                and binding.id != "app.which-key"
+                and COMMANDS[binding.id].help
+            ):
+                command = COMMANDS[binding.id]
+                order = (command.scope == "app", command.footer or 99)
+                before = keys.get(binding.id)
+                shown = f"{before[1]} {shown_key(key)}" if before else shown_key(key)
+                keys[binding.id] = (order, shown, command.title)
+
+        def pressed(key: str | None) -> None:
+            if key:
+                self.simulate_key(key)
+
+        self.push_screen(WhichKeyScreen([(key, title) for _, key, title in sorted(keys.values())]), pressed)
+
+    def action_jump(self) -> None:
+        target = self.screen.focused
+        if isinstance(target, Jumpable):
+            self.push_screen(JumpScreen(target))
+
+    def action_pulse(self) -> None:
+        if self.workspace.cluster is None:
+            self._say("there is no cluster whose pulse could be felt", Tone.WARN)
+            return
+        self._close_screens()
+        self.push_screen(PulseScreen(self.workspace, self.workspace.cluster, self._browse.board))
+
+    def action_favourite(self, number: int) -> None:
+        own = self.config.context(self.workspace.context).favourites or self.config.favourites
+        names = list(own) or known_namespaces(self.workspace)
+        if number == 0:
+            self.action_ns("all")
+        elif number <= len(names):
+            self.action_ns(names[number - 1])
+        else:
+            told = ", ".join(f"{place} {name}" for place, name in enumerate(names[:9], 1))
+            self._say(f"no favourite {number}; there are: {told or 'none'} (favourites in the configuration)")
+
     def action_interrupt(self) -> None:
         self._say("q leaves kagent-tui (^q from everywhere)")
 
@@ -443,15 +492,24 @@ class KagentApp(Host):
             case "yaml":
                 road = actions.yaml(cluster, event.ref)
             case "delete":
-                road = actions.delete(cluster, event.ref)
+                road = in_turn(actions.delete(cluster, ref) for ref in self._browse.marked or [event.ref])
             case "copy":
-                road = actions.copy(cluster, event.ref)
+                road = actions.copy(cluster, self._browse.marked or [event.ref])
             case "why":
                 road = actions.why(cluster, event.ref)
+            case "xray":
+                road = actions.xray(cluster, event.ref)
+            case "used_by":
+                road = actions.xray(cluster, event.ref, users_only=True)
+            case "pods":
+                road = actions.pods(cluster, event.ref)
             case "logs":
                 road = actions.logs(cluster, event.ref)
             case "new":
                 road = actions.new(cluster, event.ref.name)
+            case "chat" if len(self._browse.marked) > 1:
+                refs = self._browse.marked[:MOST_PANES]
+                road = in_turn(self._talks().talk(cluster, ref, beside=bool(n)) for n, ref in enumerate(refs))
             case "chat":
                 road = self._talks().talk(cluster, event.ref)
             case "chat_beside":
@@ -483,7 +541,14 @@ class KagentApp(Host):
     def _followed(self, event: ReaderScreen.Followed) -> None:
         cluster = self.workspace.cluster
         if cluster is not None:
-            self._walk(self._objects.open(cluster, event.ref))
+            shows = self._objects.open if view_of(event.ref.kind) is not None else self._objects.yaml
+            self._walk(shows(cluster, event.ref))
+
+
+async def in_turn(roads: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Go one road after the other."""
+    for road in roads:
+        await road
 
 
 def _forbidden(error: KagentError | None) -> bool:

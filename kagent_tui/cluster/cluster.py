@@ -30,6 +30,7 @@ from kagent_tui.cluster.kinds import (
 )
 from kagent_tui.cluster.link import Link, summarise
 from kagent_tui.cluster.lookups import Known, keys_of
+from kagent_tui.cluster.permissions import Permissions
 from kagent_tui.cluster.snapshot import Snapshot
 from kagent_tui.cluster.store import Store
 
@@ -82,6 +83,7 @@ class Cluster:
         # Objects of the last snapshot that their collection has not confirmed yet, by reflector.
         self._cached: dict[str, set[ObjectRef]] = {}
         self._cached_at = 0.0
+        self.permissions = Permissions(client, lambda: on_link() if on_link is not None else None)
 
     @property
     def context(self) -> str:

@@ -10,8 +10,16 @@ from kagent_tui.commands.registry import Command, Registry
 __all__ = ["COMMANDS"]
 
 _APP = (
-    Command("app.command", "cmd", "type a command", "app", (":",), footer=80),
+    Command("app.command", "cmd", "type a command", "app", (":",), footer=52),
     Command("app.help", "keys", "show keys and commands", "app", ("?", "f1"), ("help", "h"), footer=90),
+    Command("app.which-key", "which key", "the keys that do something here; the next key does its thing", "app",
+            ("K", "f9")),
+    Command("app.jump", "jump", "letters on all that is in sight: the next key goes there", "app", ("f",)),
+    Command("app.pulse", "pulse", "the health of everything at a glance", "app", ("P",), ("pulse", "health")),
+    Command("app.favourite-1", "favourite", "1 to 9: a favourite namespace; 0: all of them", "app", ("1",), (), "",
+            does="favourite(1)"),
+    *(Command(f"app.favourite-{n}", f"favourite {n}", "", "app", (str(n),), does=f"favourite({n})")
+      for n in (*range(2, 10), 0)),
     Command("app.agents", "agents", "the table of agents", "app", (), ("agents", "agent", "ag", "a"), "[FILTER]"),
     Command(
         "app.models", "models", "the table of models", "app", (), ("models", "model", "mc", "modelconfigs"), "[FILTER]"
@@ -52,7 +60,16 @@ _BROWSE = (
     Command("browse.edit", "edit", "edit as YAML, here", "browse", ("e",), ("edit",), "", True, footer=30),
     Command("browse.editor", "$EDITOR", "edit as YAML in $EDITOR", "browse", ("E",), ("editor",), "", True),
     Command("browse.yaml", "yaml", "show the YAML", "browse", ("y",), ("yaml",), footer=25),
-    Command("browse.why", "why", "why is it not ready: the chain of what it needs", "browse", ("x",), ("why", "xray")),
+    Command(
+        "browse.why", "why", "why is it not ready: the chain of what it needs", "browse", ("x",), ("why",), footer=45
+    ),
+    Command("browse.xray", "x-ray", "the trees of what it needs and what uses it", "browse", ("X",), ("xray", "tree")),
+    Command("browse.used-by", "used by", "what uses it, directly and by way of others", "browse", ("u",), ("usedby",)),
+    Command("browse.pods", "pods", "its Deployment, Pods and events", "browse", ("p",), ("pods", "events"), footer=57),
+    Command(
+        "browse.mark", "mark", "mark the row: copy, chat and delete then take all that are marked", "browse", ("space",)
+    ),
+    Command("browse.mark-all", "mark all", "mark all rows shown, or none", "browse", ("*",)),
     Command("browse.logs", "logs", "the log of its Pods", "browse", ("l",), ("logs", "log"), footer=40),
     Command("browse.delete", "delete", "delete it, after its name is typed", "browse", ("D",), ("delete",), "", True),
     Command(
@@ -90,7 +107,7 @@ _MOVE = (
     Command("move.up", "up", "up", "move", ("k", "up")),
     Command("move.first", "first", "to the first line", "move", ("g", "home")),
     Command("move.last", "last", "to the last line", "move", ("G", "end")),
-    Command("move.page-down", "page down", "a page down", "move", ("ctrl+f", "pagedown", "space")),
+    Command("move.page-down", "page down", "a page down", "move", ("ctrl+f", "pagedown")),
     Command("move.page-up", "page up", "a page up", "move", ("ctrl+b", "pageup")),
 )
 
@@ -100,6 +117,7 @@ _TEXT = (
     Command("text.search", "search", "search in the text", "text", ("/",), footer=30),
     Command("text.next-hit", "next", "the next place found", "text", ("n",)),
     Command("text.previous-hit", "previous", "the place found before", "text", ("N",)),
+    Command("text.page", "page down", "a page down", "text", ("space",)),
     Command("text.wrap", "wrap", "wrap long lines or not", "text", ("w",), footer=40),
     Command("text.copy", "copy", "copy the text to the terminal's clipboard", "text", ("Y",), footer=50),
 )

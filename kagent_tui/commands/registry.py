@@ -33,13 +33,15 @@ class Command:
     argument: str = ""
     needs_write: bool = False
     footer: int = 0
+    # The action, where it is not named like the id: several keys that do one thing with different arguments.
+    does: str = ""
     # What ``keys`` was before a key map changed it.
     default_keys: tuple[str, ...] = ()
 
     @property
     def action(self) -> str:
         """The name of the method that does it, without its `action_`."""
-        return self.id.split(".", 1)[1].replace("-", "_")
+        return self.does or self.id.split(".", 1)[1].replace("-", "_")
 
     @property
     def usage(self) -> str:

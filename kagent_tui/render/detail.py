@@ -18,10 +18,10 @@ from kagent_tui.render.prompts import fragments
 from kagent_tui.render.providers import provider_models
 from kagent_tui.render.row import World
 from kagent_tui.render.servers import server_command
-from kagent_tui.render.text import BLANK, Line, Span, Tone, head, line, note, span
+from kagent_tui.render.text import BLANK, Line, Span, Tone, brief, head, line, note, span
 from kagent_tui.render.tools import server_tools, works
 
-__all__ = ["describe", "events_lines", "reference_state"]
+__all__ = ["describe", "event_time", "events_lines", "reference_state"]
 
 
 def describe(
@@ -45,7 +45,7 @@ def describe(
 def events_lines(events: Sequence[JsonObject], now: float) -> list[Line]:
     """Return the events of an object, newest first; empty when there are none."""
     lines = [head("Events")]
-    for event in sorted(events, key=_event_time, reverse=True):
+    for event in sorted(events, key=event_time, reverse=True):
         warning = text(event.get("type")) == "Warning"
         count = event.get("count")
         times = f" x{count}" if isinstance(count, int) and count > 1 else ""
@@ -53,10 +53,10 @@ def events_lines(events: Sequence[JsonObject], now: float) -> list[Line]:
         lines.append(
             line(
                 Span("  "),
-                span(f"{age(_event_time(event), now):>4} ", Tone.DIM),
+                span(f"{age(event_time(event), now):>4} ", Tone.DIM),
                 span(text(event.get("reason")) or "Event", Tone.WARN if warning else Tone.PLAIN),
                 span(f"{times} {who}: ", Tone.DIM),
-                span(text(event.get("message"))),
+                span(brief(text(event.get("message")))),
                 indent=7,
             )
         )
@@ -132,7 +132,9 @@ def _conditions(obj: JsonObject, now: float) -> Iterator[Line]:
             indent=4,
         )
         if one.message:
-            yield line(Span("    "), span(one.message, Tone.DIM if one.tone is Tone.OK else Tone.PLAIN), indent=4)
+            yield line(
+                Span("    "), span(brief(one.message), Tone.DIM if one.tone is Tone.OK else Tone.PLAIN), indent=4
+            )
     yield BLANK
 
 
@@ -249,7 +251,8 @@ def _first_line(value: str) -> str:
     return next((part.strip() for part in value.splitlines() if part.strip()), "")
 
 
-def _event_time(event: JsonObject) -> str:
+def event_time(event: JsonObject) -> str:
+    """Return when an event was last seen, as the API writes it."""
     series = mapping(event.get("series"))
     for value in (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime")):
         if text(value):

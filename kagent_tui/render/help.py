@@ -44,6 +44,8 @@ def help_lines(commands: Registry, *, here: Sequence[Scope] = (), place: str = "
             lines += [line(span("Elsewhere", Tone.OK)), BLANK]
         lines.append(head(title))
         for command in commands.of(scope):
+            if not command.help:
+                continue
             keys = " ".join(command.keys) or "-"
             write = Span(" (writes)", Tone.WARN) if command.needs_write else Span("")
             lines.append(

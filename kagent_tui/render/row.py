@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from kagent_api.errors import ObjectRef
 from kagent_tui.cluster.kinds import JsonObject
@@ -13,6 +13,7 @@ from kagent_tui.safety import clean
 
 __all__ = ["Cell", "Column", "Row", "TableSpec", "World", "cell"]
 
+LONGEST_CELL: Final = 500
 SortKey = tuple[int, float, str]
 
 
@@ -26,7 +27,8 @@ class Cell(NamedTuple):
 
 def cell(text: str, tone: Tone = Tone.PLAIN, *, sort: float | str | None = None, rank: int = 0) -> Cell:
     """Build a cell from outside text. ``rank`` sorts before everything (trouble first), then number, then text."""
-    shown = clean(text, newlines=False)
+    # A cell shows a few dozen characters; a name of a megabyte must not be cleaned at every change.
+    shown = clean(text[:LONGEST_CELL], newlines=False)
     if isinstance(sort, (int, float)):
         return Cell(shown, tone, (rank, float(sort), shown))
     return Cell(shown, tone, (rank, 0.0, (sort if sort is not None else shown).casefold()))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from kagent_api.errors import ObjectRef
 from kagent_tui.safety import clean
 
-__all__ = ["BLANK", "Line", "Span", "Tone", "head", "line", "note", "span"]
+__all__ = ["BLANK", "Line", "Span", "Tone", "brief", "head", "line", "note", "span"]
 
 
 class Tone(StrEnum):
@@ -61,6 +61,12 @@ class Line:
 
 
 BLANK = Line()
+LONGEST_MESSAGE: Final = 600
+
+
+def brief(text: str) -> str:
+    """Return a message cut to what a person reads on a screen; raw text. YAML and logs show all of it."""
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]} … ({len(text):,} characters)"
 
 
 def span(text: str, tone: Tone = Tone.PLAIN) -> Span:

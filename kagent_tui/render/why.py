@@ -16,10 +16,10 @@ from kagent_tui.cluster.workloads import PodState, Workload
 from kagent_tui.render.conditions import MARK_BAD, MARK_OK, MARK_WAIT, conditions, waiting_state
 from kagent_tui.render.detail import reference_state
 from kagent_tui.render.row import World
-from kagent_tui.render.text import BLANK, Line, Span, Tone, head, line, note, span
+from kagent_tui.render.text import BLANK, Line, Span, Tone, brief, head, line, note, span
 from kagent_tui.render.tools import works
 
-__all__ = ["WITH_PODS", "Facts", "Node", "causes", "chain", "nodes", "why_lines"]
+__all__ = ["WITH_PODS", "Facts", "Node", "causes", "chain", "nodes", "own_state", "tree_lines", "why_lines"]
 
 # An agent of agents of agents: deep enough for people, and bounded.
 _DEEPEST = 6
@@ -91,7 +91,7 @@ def why_lines(root: Node, facts: Facts) -> list[Line]:
             if node.tone is Tone.WARN and node.reasons:
                 lines += [line(Span("  "), span(node.label, Tone.LINK), indent=4, target=node.ref)]
                 lines += [note(reason, 4) for reason in node.reasons]
-    lines += [BLANK, head("What it needs"), *_tree(root, "", "")]
+    lines += [BLANK, head("What it needs"), *tree_lines(root, "", "")]
     for ref, workload in facts.workloads.items():
         lines += _evidence(ref, workload)
     return lines
@@ -111,7 +111,7 @@ def _node(
         for one in (references(obj) if obj is not None and depth < _DEEPEST else [])
     )
     if reference is None:
-        state, tone = _own_state(obj)
+        state, tone = own_state(obj)
     else:
         state, tone = reference_state(reference, world, facts.known)
         tone = Tone.WARN if tone is Tone.DIM else tone
@@ -122,7 +122,8 @@ def _node(
     return Node(ref, label, state, tone, tuple(_reasons(ref, obj, facts)) if tone is not Tone.OK else (), below)
 
 
-def _own_state(obj: JsonObject | None) -> tuple[str, Tone]:
+def own_state(obj: JsonObject | None) -> tuple[str, Tone]:
+    """Say in what state an object is by its own conditions."""
     if obj is None:
         return f"{MARK_BAD} not found", Tone.BAD
     if works(obj):
@@ -140,7 +141,7 @@ def _failing(workload: Workload) -> bool:
 def _reasons(ref: ObjectRef, obj: JsonObject | None, facts: Facts) -> Iterator[str]:
     for one in conditions(obj or {}):
         if one.tone is not Tone.OK and one.message:
-            yield one.message
+            yield brief(one.message)
     workload = facts.workloads.get(ref)
     if workload is not None:
         if workload.trouble:
@@ -152,10 +153,11 @@ def _reasons(ref: ObjectRef, obj: JsonObject | None, facts: Facts) -> Iterator[s
 
 def _pod_words(pod: PodState) -> str:
     restarts = f", restarted {pod.restarts} times" if pod.restarts else ""
-    return f"Pod {pod.ref.name}: {pod.reason}{restarts}" + (f": {pod.message}" if pod.message else "")
+    return f"Pod {pod.ref.name}: {pod.reason}{restarts}" + (f": {brief(pod.message)}" if pod.message else "")
 
 
-def _tree(node: Node, lead: str, branch: str) -> Iterator[Line]:
+def tree_lines(node: Node, lead: str = "", branch: str = "") -> Iterator[Line]:
+    """Yield a tree, one link a line."""
     follow = node.ref if node.ref.kind not in (SECRET, "ConfigMap") else None
     yield line(
         Span(f"  {lead}{branch}", Tone.DIM), span(node.label, Tone.LINK if follow else Tone.PLAIN), Span("  "),
@@ -163,7 +165,7 @@ def _tree(node: Node, lead: str, branch: str) -> Iterator[Line]:
     )  # fmt: skip
     inner = lead + {"├─ ": "│  ", "└─ ": "   "}.get(branch, "")
     for index, below in enumerate(node.below):
-        yield from _tree(below, inner, "└─ " if index == len(node.below) - 1 else "├─ ")
+        yield from tree_lines(below, inner, "└─ " if index == len(node.below) - 1 else "├─ ")
 
 
 def _evidence(ref: ObjectRef, workload: Workload) -> list[Line]:
@@ -171,7 +173,12 @@ def _evidence(ref: ObjectRef, workload: Workload) -> list[Line]:
     if workload.warnings:
         lines += [BLANK, head(f"Warnings about {workload.log_of}")]
         lines += [
-            line(Span("  "), span(text(one.get("reason")), Tone.WARN), span(f": {text(one.get('message'))}"), indent=4)
+            line(
+                Span("  "),
+                span(text(one.get("reason")), Tone.WARN),
+                span(f": {brief(text(one.get('message')))}"),
+                indent=4,
+            )
             for one in workload.warnings
         ]
     if workload.log:

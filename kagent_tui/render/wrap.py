@@ -11,7 +11,7 @@ from rich.cells import chop_cells
 from kagent_tui.render.text import Line, Span, Tone
 from kagent_tui.safety import cell_width
 
-__all__ = ["wrap"]
+__all__ = ["capped", "wrap"]
 
 # A line of a megabyte is somebody's mistake or attack; nobody reads it to its end on a terminal.
 MOST_CHARACTERS: Final = 20_000
@@ -21,7 +21,7 @@ _WORD = re.compile(r"\s+|[^\s]+")
 def wrap(line: Line, width: int) -> list[tuple[Span, ...]]:
     """Return the screen lines of a logical line, the later ones under its indent. Never empty."""
     width = max(4, width)
-    spans = _capped(line.spans)
+    spans = capped(line.spans)
     if sum(cell_width(part.text) for part in spans) <= width:
         return [spans]
     indent = min(line.indent, width // 2)
@@ -67,7 +67,8 @@ def _pieces(word: str, width: int) -> list[str]:
     return [word] if cell_width(word) <= width else chop_cells(word, width)
 
 
-def _capped(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+def capped(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """Return a line without what nobody reads to its end, and say how much that is."""
     total = sum(len(part.text) for part in spans)
     if total <= MOST_CHARACTERS:
         return spans

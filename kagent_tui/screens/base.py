@@ -15,7 +15,7 @@ from kagent_tui.commands.arguments import completers
 from kagent_tui.commands.defaults import COMMANDS
 from kagent_tui.render.headline import Headline
 from kagent_tui.render.text import Tone
-from kagent_tui.safety import clean
+from kagent_tui.safety import clean, shorten
 from kagent_tui.widgets.key_bar import KeyBar
 from kagent_tui.widgets.keyboard import Keyboard
 from kagent_tui.widgets.notice import Notice
@@ -43,6 +43,7 @@ class Host(App[int]):
             told = f"not sent: {size:,} bytes, and terminals drop more than {self.clipboard_limit:,} (clipboard_limit)"
             return told, Tone.WARN
         super().copy_to_clipboard(text)
+        what = shorten(clean(what, newlines=False), 40)
         return f"sent {what or f'{len(text):,} characters'} to the terminal's clipboard", Tone.OK
 
     async def on_event(self, event: events.Event) -> None:

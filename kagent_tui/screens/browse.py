@@ -5,11 +5,12 @@ It paints what the board says has changed; it never asks the cluster anything it
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import ClassVar
 
-from textual import events, on
+from textual import events, on, work
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.timer import Timer
@@ -27,6 +28,7 @@ from kagent_tui.render.row import Column
 from kagent_tui.render.states import empty_lines, failure_lines
 from kagent_tui.render.tables import TABLES
 from kagent_tui.render.text import Line, Tone
+from kagent_tui.render.why import WITH_PODS
 from kagent_tui.screens.base import BaseScreen
 from kagent_tui.screens.feed import DetailFeed
 from kagent_tui.screens.pick import Item, PickScreen
@@ -44,6 +46,7 @@ WIDE = 100
 AGE_SECONDS = 10.0
 # The detail follows the cursor once it rests.
 FOLLOW_SECONDS = 0.06
+PERMISSION_SECONDS = 0.3
 
 
 class BrowseScreen(BaseScreen[None]):
@@ -52,7 +55,22 @@ class BrowseScreen(BaseScreen[None]):
     BINDINGS = bindings("browse")
     AUTO_FOCUS = "LiveTable"
     NEEDS_ROW: ClassVar[frozenset[str]] = frozenset(
-        {"open", "edit", "editor", "yaml", "why", "logs", "delete", "chat", "chat_beside", "copy", "sessions"}
+        {
+            "open",
+            "edit",
+            "editor",
+            "yaml",
+            "why",
+            "logs",
+            "delete",
+            "chat",
+            "chat_beside",
+            "copy",
+            "sessions",
+            "xray",
+            "used_by",
+            "pods",
+        }
     )
 
     class Requested(Message):
@@ -199,7 +217,9 @@ class BrowseScreen(BaseScreen[None]):
         tabs.tabs = [Tab(view.id, view.title, self.board.listings[view.id].total) for view in VIEWS.values()]
         tabs.current = self.view.id
         listing, expression = self.board.listings[self.view.id], self.board.filters[self.view.id]
-        tabs.remark = f"/{expression}  {len(listing)} of {listing.total}" if expression else ""
+        marks = f"{len(self.table.marked)} marked  " if self.table.marked else ""
+        filtered = f"/{expression}  {len(listing)} of {listing.total}" if expression else ""
+        tabs.remark = f"{marks}{filtered}"
         failure = self.workspace.failure
         if failure is not None and self._cluster is None:
             self.table.set_placeholder(failure_lines(failure))
@@ -229,8 +249,16 @@ class BrowseScreen(BaseScreen[None]):
             self._rest.stop()
         self._rest = self.set_timer(FOLLOW_SECONDS, self._follow_cursor)
 
+    @work(exclusive=True, group="permissions")
+    async def _ask_permissions(self, cluster: Cluster, ref: ObjectRef) -> None:
+        # Somebody who runs down the table asks nothing.
+        await asyncio.sleep(PERMISSION_SECONDS)
+        await cluster.permissions.ask(ref.kind, ref.namespace)
+
     def _follow_cursor(self) -> None:
         ref = self.table.cursor
+        if ref is not None and self._cluster is not None:
+            self._ask_permissions(self._cluster, ref)
         shown = self.has_class("-detail")
         if self._feed is not None and (self._feed.ref != ref or not shown):
             self._close_feed()
@@ -277,14 +305,32 @@ class BrowseScreen(BaseScreen[None]):
         ref = self.table.cursor if self.is_running else None
         if ref is None or (action == "logs" and ref.kind not in (AGENT, "MCPServer")):
             return None
-        if ref.kind == PROMPTS and action == "why":
+        if (ref.kind == PROMPTS and action in ("why", "xray")) or (action == "pods" and ref.kind not in WITH_PODS):
             return None
         return None if action in ("chat", "chat_beside", "sessions") and ref.kind != AGENT else ref
 
     def _request(self, action: str) -> None:
         ref = self._row_for(action)
-        if ref is not None:
+        if ref is None:
+            return
+        missing = self.refused(action)
+        if missing:
+            self.say(missing, Tone.WARN)
+        else:
             self.post_message(self.Requested(action, ref))
+
+    def refused(self, action: str) -> str:
+        """Say which permission an action lacks on the object under the cursor; "" for none."""
+        ref = self.table.cursor if self.is_running else None
+        if ref is None or self._cluster is None:
+            return ""
+        return self._cluster.permissions.missing(action, ref.kind, ref.namespace)
+
+    @property
+    def marked(self) -> list[ObjectRef]:
+        """The marked objects of the present view that are still there, in their order on the screen."""
+        listing = self.board.listings[self.view.id]
+        return [row.ref for row in listing if row.ref in self.table.marked]
 
     def action_open(self) -> None:
         if self.focused is self.detail:
@@ -313,6 +359,23 @@ class BrowseScreen(BaseScreen[None]):
 
     def action_yaml(self) -> None:
         self._request("yaml")
+
+    def action_xray(self) -> None:
+        self._request("xray")
+
+    def action_used_by(self) -> None:
+        self._request("used_by")
+
+    def action_pods(self) -> None:
+        self._request("pods")
+
+    def action_mark(self) -> None:
+        self.table.mark()
+        self._show_counts()
+
+    def action_mark_all(self) -> None:
+        self.table.mark_all()
+        self._show_counts()
 
     def action_why(self) -> None:
         self._request("why")
@@ -358,7 +421,10 @@ class BrowseScreen(BaseScreen[None]):
         (self.table if self.focused is self.detail else self.detail).focus()
 
     def action_back(self) -> None:
-        if self.board.filters[self.view.id]:
+        if self.table.marked:
+            self.table.unmark()
+            self._show_counts()
+        elif self.board.filters[self.view.id]:
             self.set_filter("")
         elif self.has_class("-detail") and (self._one_pane or self.focused is self.detail):
             self._wanted = False if self._one_pane else self._wanted

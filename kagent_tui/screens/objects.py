@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kagent_api.errors import KagentError, ObjectRef
 from kagent_tui.cluster.cluster import Cluster
@@ -119,9 +119,22 @@ class ObjectActions:
         else:
             self._say(f"{ref} deleted", Tone.OK, False)
 
-    async def copy(self, cluster: Cluster, ref: ObjectRef) -> None:
-        """Send the name to the terminal's clipboard (OSC 52)."""
-        told, tone = self._app.put_on_clipboard(ref.name, repr(ref.name))
+    async def xray(self, cluster: Cluster, ref: ObjectRef, *, users_only: bool = False) -> None:
+        """Show the trees of what an object needs and what uses it."""
+        from kagent_tui.screens.xray import XrayScreen
+
+        await self._app.push_screen(XrayScreen(self._workspace, cluster, ref, users_only=users_only))
+
+    async def pods(self, cluster: Cluster, ref: ObjectRef) -> None:
+        """Show what runs for an object."""
+        from kagent_tui.screens.workload import WorkloadScreen
+
+        await self._app.push_screen(WorkloadScreen(self._workspace, cluster, ref))
+
+    async def copy(self, cluster: Cluster, refs: Sequence[ObjectRef]) -> None:
+        """Send names to the terminal's clipboard (OSC 52), one a line."""
+        what = repr(refs[0].name) if len(refs) == 1 else f"{len(refs)} names"
+        told, tone = self._app.put_on_clipboard("\n".join(ref.name for ref in refs), what)
         self._say(told, tone, False)
 
     def follow(self, cluster: Cluster, stored: JsonObject) -> None:

@@ -77,6 +77,9 @@ class ReaderScreen(BaseScreen[None]):
     def action_previous_hit(self) -> None:
         self.pane.next_hit(-1)
 
+    def action_page(self) -> None:
+        self.pane.action_page_down()
+
     def action_wrap(self) -> None:
         self.pane.wrapping = not self.pane.wrapping
 

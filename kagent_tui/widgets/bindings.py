@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from textual.binding import Binding, BindingType
+from textual.keys import key_to_character
 
 from kagent_tui.commands.defaults import COMMANDS
 from kagent_tui.commands.registry import Command, Scope
@@ -16,7 +17,7 @@ UNBOUND = "unbound"
 
 _SHOWN = {
     "escape": "esc", "enter": "⏎", "question_mark": "?", "colon": ":", "slash": "/", "left": "←", "right": "→",
-    "pagedown": "pgdn", "pageup": "pgup",
+    "pagedown": "pgdn", "pageup": "pgup", "space": "space", "tab": "tab",
 }  # fmt: skip
 # In an Input or TextArea these must still reach the command.
 _PRIORITY: frozenset[Scope] = frozenset({"edit", "chat", "compose"})
@@ -31,7 +32,7 @@ def shown_key(key: str) -> str:
     """Write a key the way footers do: ``^s``, ``esc``, ``?``."""
     if key.startswith("ctrl+"):
         return f"^{key.removeprefix('ctrl+')}"
-    return _SHOWN.get(key, key)
+    return _SHOWN.get(key) or key_to_character(key) or key
 
 
 def _binding(command: Command) -> Binding:

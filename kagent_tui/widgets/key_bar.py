@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 from textual.signal import Signal
 from textual.strip import Strip
@@ -10,11 +10,20 @@ from textual.widget import Widget
 
 from kagent_tui.commands.defaults import COMMANDS
 from kagent_tui.render.text import Span, Tone
-from kagent_tui.safety import cell_width
+from kagent_tui.safety import cell_width, shorten
 from kagent_tui.widgets.bindings import UNBOUND, shown_key
 from kagent_tui.widgets.painting import PAINT_CLASSES, Painter
 
 __all__ = ["KeyBar"]
+
+
+@runtime_checkable
+class Refusing(Protocol):
+    """A screen that knows what RBAC refuses."""
+
+    def refused(self, action: str) -> str:
+        """Say which permission an action lacks here; "" for none."""
+        ...
 
 
 class KeyBar(Widget):
@@ -45,14 +54,14 @@ class KeyBar(Widget):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        trail = f"{self._trail} " if self._trail and cell_width(self._trail) < width // 3 else ""
+        trail = f"{shorten(self._trail, width // 3)} " if self._trail else ""
         room = width - cell_width(trail) - 1
         spans = [Span(" ")]
         used = 1
         self._shown = self._keys()
         for key, title in _fitting(self._shown, room):
             size = cell_width(key) + cell_width(title) + 3
-            spans += (Span(key, Tone.HEAD), Span(f" {title}  ", Tone.DIM))
+            spans += (Span(key, Tone.DIM if title.startswith("(") else Tone.HEAD), Span(f" {title}  ", Tone.DIM))
             used += size
         gap = max(0, width - used - cell_width(trail))
         return self._painter.strip([*spans, Span(" " * gap), Span(trail, Tone.DIM)], width)
@@ -71,7 +80,11 @@ class KeyBar(Widget):
                 # By title: what two keys of two scopes do alike is said once.
                 key, known = shown_key(binding.key), found.get(binding.description)
                 if known is None or len(key) < len(known[1]):
-                    found[binding.description] = (COMMANDS[binding.id].footer, key, binding.description)
+                    title = binding.description
+                    if isinstance(self.screen, Refusing) and self.screen.refused(binding.action):
+                        # In brackets as well as greyed: what is told by colour alone is lost on some.
+                        title = f"({title})"
+                    found[binding.description] = (COMMANDS[binding.id].footer, key, title)
         return [(key, title) for _, key, title in sorted(found.values())]
 
 

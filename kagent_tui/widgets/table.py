@@ -80,6 +80,9 @@ class LiveTable(ScrollView, can_focus=True):
         self._strips: dict[ObjectRef, tuple[Row, Strip]] = {}
         self._painter = Painter(self)
         self._placeholder: tuple[Line, ...] = ()
+        self._letters = ""
+        # Marked rows, by object: they stay marked while they move or are filtered away.
+        self.marked: set[ObjectRef] = set()
 
     @property
     def cursor(self) -> ObjectRef | None:
@@ -189,6 +192,38 @@ class LiveTable(ScrollView, can_focus=True):
         self._dirty(index)
         self.post_message(self.Highlighted(self, self._cursor))
 
+    def mark(self) -> None:
+        """Mark the row under the cursor, or take the mark away, and go one down."""
+        if self._cursor is not None:
+            self.marked ^= {self._cursor}
+            self._strips.pop(self._cursor, None)
+            self._dirty(self._place)
+            self._move(self._place + 1)
+
+    def mark_all(self) -> None:
+        """Mark every row shown; where they all are, none."""
+        shown = {row.ref for row in self.listing}
+        self.marked = self.marked - shown if shown <= self.marked else self.marked | shown
+        self._strips.clear()
+        self.refresh()
+
+    def unmark(self) -> None:
+        """Take all marks away."""
+        self.marked = set()
+        self._strips.clear()
+        self.refresh()
+
+    def show_letters(self, letters: str) -> int:
+        """Put a letter before each row in sight, for jumping; return how many have one."""
+        self._letters = letters
+        self._strips.clear()
+        self.refresh()
+        return min(len(letters), len(self.rows_in_sight()))
+
+    def jump(self, place: int) -> None:
+        """Go to a row in sight, counted from the top."""
+        self._move(int(self.scroll_y) + place)
+
     def action_down(self) -> None:
         self._move(self._place + 1)
 
@@ -255,7 +290,7 @@ class LiveTable(ScrollView, can_focus=True):
         return cached[1]
 
     def _row(self, row: Row, width: int, over: str) -> Strip:
-        spans = [Span(" ")]
+        spans = [self._lead(row)]
         for column, size, cell in zip(self._columns, self._widths, row.cells, strict=False):
             if size:
                 tone = Tone.DIM if self.stale and cell.tone is not Tone.BAD else cell.tone
@@ -263,6 +298,14 @@ class LiveTable(ScrollView, can_focus=True):
                 spans.append(Span(f"{pad(cell.text, size, right=column.right)} ", tone))
         strip = self._painter.strip(spans, width, over)
         return strip.apply_style(Style(dim=True)) if self.stale else strip
+
+    def _lead(self, row: Row) -> Span:
+        if self._letters:
+            index = self.listing.index(row.ref)
+            place = (index if index is not None else 0) - int(self.scroll_y)
+            if 0 <= place < len(self._letters):
+                return Span(self._letters[place], Tone.YELLOW)
+        return Span("▌", Tone.HEAD) if row.ref in self.marked else Span(" ")
 
     def _header(self, width: int) -> Strip:
         plain = self.get_component_rich_style("table--header")

@@ -18,7 +18,7 @@ from textual.strip import Strip
 
 from kagent_api.errors import ObjectRef
 from kagent_tui.render.text import Line, Span, Tone
-from kagent_tui.render.wrap import wrap
+from kagent_tui.render.wrap import capped, wrap
 from kagent_tui.widgets.bindings import bindings
 from kagent_tui.widgets.painting import PAINT_CLASSES, Painter
 
@@ -58,6 +58,7 @@ class TextPane(ScrollView, can_focus=True):
         self._pattern: re.Pattern[str] | None = None
         self._most = most
         self._painter = Painter(self)
+        self._letters = ""
 
     @property
     def lines(self) -> Sequence[Line]:
@@ -96,7 +97,8 @@ class TextPane(ScrollView, can_focus=True):
             self._resize()
             self.refresh()
         if follow:
-            self.scroll_end(animate=False, immediate=True)
+            # Not at once: how long the text is now is known after the next layout only.
+            self.scroll_end(animate=False)
 
     def search(self, text: str) -> int:
         """Mark what matches (a regular expression, or plain text if it is none); go to the first; return how many."""
@@ -122,6 +124,25 @@ class TextPane(ScrollView, can_focus=True):
         target = self._lines[self._current].target if 0 <= self._current < len(self._lines) else None
         if target is not None:
             self.post_message(self.Followed(self, target))
+
+    def show_letters(self, letters: str) -> int:
+        """Put letters on the lines in sight that lead somewhere; return how many have one."""
+        self._letters = letters
+        self.refresh()
+        return min(len(letters), len(self._links_in_sight()))
+
+    def jump(self, place: int) -> None:
+        """Open what a line in sight names, counted among those that name something."""
+        links = self._links_in_sight()
+        if place < len(links):
+            self._current = links[place]
+            self.refresh()
+            self.follow_link()
+
+    def _links_in_sight(self) -> list[int]:
+        top = int(self.scroll_y)
+        numbers = dict.fromkeys(number for number, _ in self._screen[top : top + self.size.height])
+        return [number for number in numbers if self._lines[number].target is not None]
 
     def action_down(self) -> None:
         if not (self._pointer and self._step(1)):
@@ -170,11 +191,16 @@ class TextPane(ScrollView, can_focus=True):
             over = "pane--cursor" if self.has_focus else "pane--cursor-blurred"
         if not over and self._pattern is not None and self._pattern.search("".join(part.text for part in spans)):
             over = "pane--hit"
-        return self._painter.strip((Span(" "), *spans), width, over)
+        lead = Span(" ")
+        if self._letters and (index == 0 or self._screen[index - 1][0] != number):
+            links = self._links_in_sight()
+            if number in links[: len(self._letters)]:
+                lead = Span(self._letters[links.index(number)], Tone.YELLOW)
+        return self._painter.strip((lead, *spans), width, over)
 
     def _fitted(self, line: Line) -> list[tuple[Span, ...]]:
         # The width with the scroll bar, so that its appearance does not wrap everything anew.
-        return wrap(line, max(8, self.size.width - 3)) if self.wrapping else [line.spans]
+        return wrap(line, max(8, self.size.width - 3)) if self.wrapping else [capped(line.spans)]
 
     def _layout(self) -> None:
         self._screen = [(number, part) for number, line in enumerate(self._lines) for part in self._fitted(line)]

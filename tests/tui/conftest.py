@@ -37,6 +37,8 @@ class MemoryKube(KubeClient):
         self._version = 100
         self._queues: list[tuple[str, str | None, str, str, asyncio.Queue[WatchEvent | KubeError]]] = []
         self.fail: dict[str, KubeError] = {}
+        # What the SelfSubjectAccessReview says no to: (verb, plural).
+        self.forbidden: set[tuple[str, str]] = set()
         self.refuse: Callable[[JsonObject], None] | None = None
         self.calls: list[str] = []
         self.log_lines: dict[str, list[str]] = {}
@@ -127,6 +129,10 @@ class MemoryKube(KubeClient):
     async def create(
         self, resource: Resource, obj: JsonObject, *, dry_run: bool = False, field_validation: str = "Strict"
     ) -> JsonObject:
+        if resource.kind == "SelfSubjectAccessReview":
+            wanted = obj["spec"]["resourceAttributes"]
+            allowed = (wanted["verb"], wanted["resource"]) not in self.forbidden
+            return {**obj, "status": {"allowed": allowed}}
         self._called("dry-run" if dry_run else "create", resource)
         self._check(obj)
         return copy.deepcopy(obj) if dry_run else self.put(obj)
