@@ -30,7 +30,7 @@ from kagent_tui.render.text import Tone
 from kagent_tui.render.yaml import yaml_lines
 from kagent_tui.safety import cell_width, clean, has_hidden, shorten
 
-__all__ = ["arguments_text", "entry_lines", "foldable", "result_text", "seconds_text"]
+__all__ = ["arguments_text", "entry_lines", "foldable", "result_text", "seconds_text", "tool_title"]
 
 # Lines and characters of one argument or result in a card; the pager has all of it.
 _CARD_LINES: Final = 200
@@ -163,8 +163,8 @@ def _tool(entry: ToolEntry, width: int, *, unfolded: bool) -> list[ScreenLine]:
     tone, sign = _STATE_TONES[entry.state]
     time = f" {seconds_text(entry.seconds)}" if entry.seconds is not None else ""
     progress = clean(f" {entry.progress[:40]}", newlines=False) if entry.progress else ""
-    state = Piece(f"  {sign} {entry.state}{progress}{time}", tone)
-    name = Piece(shorten(_tool_name(entry.name), max(8, width // 2)), Tone.HEAD)
+    state = Piece(f"  {sign} {entry.state}{time}{shorten(progress, max(0, width // 3))}", tone)
+    name = Piece(shorten(tool_title(entry.name), max(8, width // 2)), Tone.HEAD)
     mark = Piece(f"{'▾' if unfolded else '▸'} {'agent' if NAMESPACE_SEPARATOR in entry.name else 'tool'} ", Tone.DIM)
     if entry.inner and not unfolded:
         state = Piece(f"  {count_inside(entry)} inside{state.text}", state.tone)
@@ -197,7 +197,7 @@ def _inside(entry: ToolEntry, width: int, depth: int) -> list[ScreenLine]:
         tone, sign = _STATE_TONES[each.state]
         branch = "└─ " if number == len(entry.inner) - 1 else "├─ "
         lead = Piece("  " * depth + branch, Tone.DIM)
-        name = Piece(shorten(_tool_name(each.name), max(8, width // 2)), Tone.HEAD)
+        name = Piece(shorten(tool_title(each.name), max(8, width // 2)), Tone.HEAD)
         state = Piece(f"  {sign} {each.state}", tone)
         room = width - width_of((lead, name, state)) - 2
         brief = shorten(_brief(each.arguments), room) if room > 8 else ""
@@ -211,7 +211,7 @@ def _inside(entry: ToolEntry, width: int, depth: int) -> list[ScreenLine]:
     return lines
 
 
-def _tool_name(name: str) -> str:
+def tool_title(name: str) -> str:
     """Return a tool's name, of an agent that is a tool (``ns__NS__name``) the agent's."""
     namespace, separator, agent = clean(name, newlines=False).partition(NAMESPACE_SEPARATOR)
     return f"{namespace}/{agent}".replace("_", "-") if separator else namespace or "unnamed tool"

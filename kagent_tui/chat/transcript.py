@@ -257,8 +257,10 @@ class Transcript:
             case Question():
                 return self._question(event)
             case ToolProgress(call_id, _, progress, total, text):
-                done = f"{progress:g}" if total is None else f"{progress:g}/{total:g}"
-                return self._progress(call_id, f"{done} {text}".rstrip())
+                # A note of a sub-agent counts nothing.
+                counted = f"{progress:g}" if progress or not text else ""
+                done = counted if total is None else f"{progress:g}/{total:g}"
+                return self._progress(call_id, f"{done} {text}".strip())
             case UserMessage(text, _, decision):
                 self._begin()
                 return [self._add(UserEntry(text, decision))]

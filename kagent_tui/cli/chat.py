@@ -159,6 +159,14 @@ async def _turns(
     if args.session:
         await conversation.history()
         await show(conversation.rejoin(), printer)
+    if not ask.message and not conversation.pause and not conversation.task_id:
+        from kagent_tui.chat.errors import ChatError
+
+        raise ChatError(
+            f"nothing is known of the session {args.session}",
+            ref=conversation.target.ref,
+            remedy="an agent at a bare URL lists no sessions: go through its controller, or decide in the same run",
+        )
     if ask.message and not conversation.pause:
         await show(conversation.send(ask.message, [each.part for each in ask.attached]), printer)
     elif ask.message and (given := _reply(conversation, ask.message)) is not None:

@@ -38,6 +38,7 @@ from kagent_tui.chat.subject import ChatSubject
 from kagent_tui.chat.transcript import Entry, ToolEntry, Transcript, same_talk
 from kagent_tui.render.age import age, seconds_since
 from kagent_tui.render.text import Line, Span, Tone, span
+from kagent_tui.safety import cell_width
 from kagent_tui.widgets.bindings import bindings
 from kagent_tui.widgets.chat_input import ChatInput
 from kagent_tui.widgets.decision_bar import DecisionBar, DecisionHelp
@@ -186,6 +187,9 @@ class ChatPane(Vertical):
         if self._session_id:
             self._start(self._resume)
 
+    def on_resize(self) -> None:
+        self.refresh_subject()
+
     def focus_prompt(self) -> None:
         """Take the keys."""
         (self.decision.focus_input if self.decision.is_open else self.prompt.focus)()
@@ -210,8 +214,13 @@ class ChatPane(Vertical):
             more = f" and {len(subject.missing) - 2} more" if len(subject.missing) > 2 else ""
             left.append(span(f"  missing: {', '.join(subject.missing[:2])}{more}", Tone.WARN))
         session = self.session_id
-        right = [span(f"{self.desk.user}  ", Tone.DIM)]
-        right += [span(f"session {session[:8]} ", Tone.DIM)] if session else [Span("new session ", Tone.DIM)]
+        # Who talks to whom comes first: a narrow pane leaves the rest out.
+        room = self.size.width - sum(cell_width(part.text) for part in left[:2])
+        right = [span(f"session {session[:8]} ", Tone.DIM)] if session else [Span("new session ", Tone.DIM)]
+        if room > 60:
+            right.insert(0, span(f"{self.desk.user}  ", Tone.DIM))
+        elif room < 26:
+            right = []
         self._subject.say(left, right)
         self._trouble = bool(subject.trouble)
         self._refresh_status()

@@ -17,7 +17,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input
 
-from kagent_tui.chat.blocks import arguments_text
+from kagent_tui.chat.blocks import arguments_text, tool_title
 from kagent_tui.chat.decisions import Answer, Decision, Pause
 from kagent_tui.chat.events import ApprovalRequest, PendingCall, Question
 from kagent_tui.chat.rules import Rule, Verdicts
@@ -331,7 +331,11 @@ class DecisionBar(Vertical, can_focus=True):
         assert self._call is not None
         request, call = self._call
         number = f" {len(self._decisions) + 1} of {len(self._calls)}" if len(self._calls) > 1 else ""
-        asker = (Span("sub-agent ", Tone.DIM), span(request.subagent, Tone.HEAD), Span(" ")) if request.subagent else ()
+        asker = (
+            (Span("sub-agent ", Tone.DIM), span(tool_title(request.subagent), Tone.HEAD), Span(" "))
+            if request.subagent
+            else ()
+        )
         lines = [line(*asker, Span(f"wants to call{number}: ", Tone.WARN), span(call.name, Tone.HEAD))]
         if said := _VERDICTS.get(self._help.verdicts.get(call.name, "unknown")):
             lines.append(line(said))
