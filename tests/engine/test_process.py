@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -277,3 +280,132 @@ def test_a_turn_that_a_crash_broke_off_is_said_to_be_so_and_the_session_goes_on(
     assert "restarted" in found["status"]["message"]["parts"][0]["text"]
     assert found["history"][0]["parts"][0]["text"] == "first"
     assert went_on["status"]["state"] == "completed"
+
+
+class World(http.server.ThreadingHTTPServer):
+    """A model and an MCP server that do what the test says, and hang where it says so."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.plan: list[str] = []
+        self.reached = threading.Event()
+        self.asked: list[str] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that was killed is no error."""
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    server: World  # pyright: ignore[reportIncompatibleVariableOverride]  # it is made for this server only
+
+    def log_message(self, format: str, *args: Any) -> None:
+        del format, args
+
+    def do_GET(self) -> None:
+        self.send_error(405)
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path == "/mcp":
+            self.serve_mcp(body)
+            return
+        self.server.asked.append(json.dumps(body["messages"]))
+        step = self.server.plan.pop(0)
+        delta: dict[str, Any] = {"content": "so far "}
+        if step in {"slow", "ask_user"}:
+            arguments = json.dumps({"questions": [{"question": "Which?"}]} if step == "ask_user" else {})
+            function = {"name": step, "arguments": arguments}
+            delta = {"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": function}]}
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        self.write_chunk(delta, None)
+        if step == "hang":
+            self.server.reached.set()
+            threading.Event().wait(60)
+        self.write_chunk({}, "stop")
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def write_chunk(self, delta: dict[str, Any], finish: str | None) -> None:
+        chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+        self.wfile.write(f"data: {json.dumps(chunk | {'choices': choices})}\n\n".encode())
+        self.wfile.flush()
+
+    def serve_mcp(self, call: dict[str, Any]) -> None:
+        results: dict[str, Any] = {
+            "initialize": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                           "serverInfo": {"name": "w", "version": "1"}},
+            "tools/list": {"tools": [{"name": "slow", "inputSchema": {"type": "object"}}]},
+        }  # fmt: skip
+        if call["method"] == "tools/call":
+            self.server.reached.set()
+            threading.Event().wait(60)
+        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": call.get("id")}
+        known = call["method"] in results
+        answer |= {"result": results[call["method"]]} if known else {"error": {"code": -32601, "message": "no"}}
+        content = json.dumps(answer).encode()
+        self.send_response(200 if "id" in call else 202)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def test_kill_9_at_each_step_of_a_turn_loses_nothing_that_was_acknowledged(folder: Path) -> None:
+    """While it streams, while a tool runs, while it waits for a person, after the end."""
+    world, port = World(), free_port()
+    url = f"http://127.0.0.1:{world.server_address[1]}"
+    model = {"type": "openai", "model": "m", "base_url": f"{url}/v1"}
+    write(folder, CONFIG | {"model": model, "stream": True, "http_tools": [{"params": {"url": f"{url}/mcp"}}]}, CARD)
+
+    def rpc(method: str, **params: Any) -> Any:
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/", body), timeout=60) as response:
+            return json.load(response)["result"]
+
+    def send(text: str, *, wait: bool = True, **ids: str) -> Any:
+        message = {"kind": "message", "role": "user", "messageId": text, "contextId": "s"}
+        message |= {"parts": [{"kind": "text", "text": text}], **ids}
+        return rpc("message/send", message=message, configuration={"blocking": wait})
+
+    @contextmanager
+    def running() -> Generator[None]:
+        program = [sys.executable, "-m", "kagent_engine.cli", "--port", str(port), "--filepath", str(folder)]
+        process = subprocess.Popen(program, stderr=subprocess.DEVNULL, env=environment(folder))
+        try:
+            wait_for(f"http://127.0.0.1:{port}/readyz")
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
+    left: list[str] = []
+    for step in ("hang", "slow"):
+        world.plan, world.reached = [step], threading.Event()
+        with running():
+            left.append(send(f"while {step}", wait=False)["id"])
+            assert world.reached.wait(60)
+    world.plan = ["ask_user"]
+    with running():
+        for task_id, text in zip(left, ("while hang", "while slow"), strict=True):
+            found = rpc("tasks/get", id=task_id)
+            assert found["status"]["state"] == "failed"
+            assert found["metadata"]["kagent_error_code"] == "INTERRUPTED"
+            assert found["history"][0]["parts"][0]["text"] == text
+        paused = send("ask me")
+        assert paused["status"]["state"] == "input-required"
+        assert "while hang" in world.asked[-1]
+        assert "while slow" in world.asked[-1]
+    world.plan = ["answer"]
+    with running():
+        done = send("this one", taskId=paused["id"])
+        assert done["status"]["state"] == "completed"
+        assert "this one" in world.asked[-1]
+    with running():
+        assert rpc("tasks/get", id=paused["id"])["status"]["state"] == "completed"
+    world.shutdown()
+    world.server_close()

@@ -10,20 +10,23 @@ import asyncio
 import base64
 import binascii
 import logging
+import os
+import platform
+import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
 from kagent_engine.errors import StoreUnavailable
-from kagent_engine.server.codec import FAILED, INTERRUPTED, TERMINAL, task_03, task_10
+from kagent_engine.server.codec import FAILED, INTERRUPTED, SUBMITTED, TERMINAL, WORKING, task_03, task_10
 from kagent_engine.server.events import Event, Subscriber, now, shortened
 from kagent_engine.server.faults import NO_TASK, PARAMS, RpcError
 from kagent_engine.server.push import Hooks
 from kagent_engine.server.requests import ListRequest
 from kagent_engine.server.retelling import retell_artifacts, with_confirmations
 from kagent_engine.sessions import TaskArchive
-from kagent_engine.shapes import JsonObject, as_object
+from kagent_engine.shapes import JsonObject, as_object, as_text
 
 __all__ = ["INTERRUPTED_TEXT", "LiveTask", "TaskBoard", "mark_interrupted"]
 
@@ -31,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 INTERRUPTED_TEXT: Final = "The agent was restarted while it worked on this; what had happened until then is kept."
 _MOST_UNSAVED: Final = 100
+# Names the process that works on a task: "HOST/ONE START". A store that others share keeps it with the task.
+_PROCESS: Final = "kagent_tui_process"
 
 
 class LiveTask:
@@ -81,6 +86,7 @@ class LiveTask:
         if self.closed:
             return
         self._apply(event)
+        self.body["metadata"] = self.body.get("metadata", {}) | {_PROCESS: self._board.process}
         self._held = [event]
         self._board.write_behind(self, self._release)
 
@@ -142,6 +148,7 @@ class TaskBoard:
 
     def __init__(self, archive: TaskArchive, hooks: Hooks) -> None:
         self.hooks = hooks
+        self.process = f"{os.environ.get('HOSTNAME') or platform.node()}/{uuid.uuid4().hex[:12]}"
         self._archive = archive
         self._live: dict[str, LiveTask] = {}
         self._unsaved: OrderedDict[str, tuple[JsonObject, str]] = OrderedDict()
@@ -249,7 +256,18 @@ class TaskBoard:
         if kept is not None:
             return kept[0] if kept[1] == user else None
         stored = await self._archive.get_task(task_id, user)
-        return task_10(stored) if stored else None
+        if stored is None:
+            return None
+        body = task_10(stored)
+        if body["status"]["state"] in {SUBMITTED, WORKING} and self._left_by_a_former_self(body):
+            await LiveTask(self, body, user).settle(interruption(body))
+        return body
+
+    def _left_by_a_former_self(self, body: JsonObject) -> bool:
+        """Tell whether a process that was on this host before this one worked on it; of other hosts none can know."""
+        process = as_text(as_object(body.get("metadata")).get(_PROCESS))
+        host, _, start = process.rpartition("/")
+        return bool(start) and process != self.process and host == self.process.rpartition("/")[0]
 
     async def _write(self, body: JsonObject, user: str) -> bool:
         try:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from kagent_engine.models.base import ToolCall, ToolSpec
 from kagent_engine.tools.base import text_result
 
 Json = dict[str, Any]
 HITL = "https://kagent.dev/extensions/hitl/v1"
+
+
+MESSAGE: Json = {"messageId": "m", "role": "ROLE_USER", "contextId": "s", "parts": [{"text": "hi"}]}
 
 
 class Drop:
@@ -39,6 +44,28 @@ async def test_a_10_turn_is_found_in_the_history_of_its_stored_task(serve_engine
 
     assert told(stored) == ["user: hi", "agent: Hello there"]
     assert stored["history"][1]["metadata"]["kagent_author"] == "tester"
+
+
+async def test_a_task_that_a_former_process_of_this_host_left_is_closed_when_asked_for(
+    serve_engine: Any, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that others share cannot tell at start what was left; the task itself says whose it was."""
+    monkeypatch.setenv("HOSTNAME", "pod-1")
+    engine = await serve_engine()
+    model.says("hi")
+    sent = (await engine.raw.call("SendMessage", message=MESSAGE))["result"]["task"]
+    stored = await engine.store.get_task(sent["id"], "alice")
+    assert stored["metadata"]["kagent_tui_process"].startswith("pod-1/")
+    for task_id, process in (("mine", "pod-1/before"), ("anothers", "pod-2/now")):
+        left = {"id": task_id, "status": {"state": "working"}, "metadata": {"kagent_tui_process": process}}
+        await engine.store.save_task(stored | left, "alice")
+
+    mine, anothers = [(await engine.raw.call("GetTask", id=name))["result"] for name in ("mine", "anothers")]
+
+    assert mine["status"]["state"] == "TASK_STATE_FAILED"
+    assert mine["metadata"]["kagent_error_code"] == "INTERRUPTED"
+    assert anothers["status"]["state"] == "TASK_STATE_WORKING"
+    assert (await engine.store.get_task("mine", "alice"))["status"]["state"] == "failed"
 
 
 async def test_a_03_turn_is_told_once(serve_engine: Any, model: Any) -> None:
