@@ -63,6 +63,9 @@ def role_rules() -> list[dict[str, Any]]:
         _rule("kagent.dev", [f"{kind}/status" for kind in _KINDS], ["get", "patch", "update"]),
         # Owner references with blockOwnerDeletion, where the API server enforces them.
         _rule("kagent.dev", [f"{kind}/finalizers" for kind in _KINDS], ["update"]),
+        # Their status says that nothing runs them here.
+        _rule("kagent.dev", ["sandboxagents"], _READ),
+        _rule("kagent.dev", ["sandboxagents/status"], ["get", "patch", "update"]),
         # Agents and MCP servers run as Deployments.
         _rule("apps", ["deployments"], [*_READ, *_WRITE]),
         # The applied generations of an Agent.

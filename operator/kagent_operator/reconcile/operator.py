@@ -18,6 +18,7 @@ from kagent_api.kube.resources import (
     NAMESPACES,
     PODS,
     REMOTEMCPSERVERS,
+    SANDBOXAGENTS,
     SECRETS,
     SERVICEACCOUNTS,
     SERVICES,
@@ -36,6 +37,7 @@ from kagent_operator.reconcile.modellists import Provider, list_models
 from kagent_operator.reconcile.modelproviders import ModelProviderReconciler
 from kagent_operator.reconcile.remoteservers import RemoteServerReconciler
 from kagent_operator.reconcile.revisions import Revisions
+from kagent_operator.reconcile.sandboxagents import SandboxAgentReconciler
 from kagent_operator.reconcile.services import ServiceReconciler
 from kagent_operator.reconcile.status import Now, StatusWriter, utc_now
 from kagent_operator.translate.settings import Settings
@@ -52,6 +54,7 @@ WATCHED: Final[tuple[Resource, ...]] = (
     MODELPROVIDERCONFIGS,
     REMOTEMCPSERVERS,
     MCPSERVERS,
+    SANDBOXAGENTS,
     DEPLOYMENTS,
     PODS,
     SERVICES,
@@ -114,6 +117,7 @@ class Operator:
                 MODELPROVIDERCONFIGS.kind: ModelProviderReconciler(self.context),
                 REMOTEMCPSERVERS.kind: RemoteServerReconciler(self.context),
                 MCPSERVERS.kind: McpServerReconciler(self.context),
+                SANDBOXAGENTS.kind: SandboxAgentReconciler(self.context),
                 SERVICES.kind: ServiceReconciler(self.context),
             }
         )

@@ -225,6 +225,16 @@ async def test_a_missing_env_secret_is_named_and_restarts_nothing(world: Any) ->
         assert world.cluster.get("Deployment", "time")["spec"]["template"] == template
 
 
+async def test_a_sandbox_agent_is_told_that_nothing_runs_it(world: Any) -> None:
+    agent = {"apiVersion": "kagent.dev/v1alpha2", "kind": "SandboxAgent", "metadata": {"name": "box"}, "spec": {}}
+    await world.cluster.put(agent)
+    async with world.running():
+        await world.until(lambda: world.cluster.condition("SandboxAgent", "box", "Ready")["status"] == "Unknown")
+        told = world.cluster.condition("SandboxAgent", "box", "Accepted")
+        assert (told["status"], told["reason"]) == ("False", "SandboxBackendNotConfigured")
+        assert not world.cluster.has("Deployment", "box")
+
+
 def _tool_service(**labels: str) -> JsonObject:
     return {
         "apiVersion": "v1",

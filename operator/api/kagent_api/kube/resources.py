@@ -8,7 +8,7 @@ from urllib.parse import quote
 __all__ = [
     "AGENTS", "CONFIGMAPS", "CONTROLLERREVISIONS", "CRDS", "DEPLOYMENTS", "EVENTS", "LEASES", "MCPSERVERS",
     "MODELCONFIGS", "MODELPROVIDERCONFIGS", "NAMESPACES", "PODS", "REMOTEMCPSERVERS", "REPLICASETS", "ROLEBINDINGS",
-    "ROLES", "SECRETS", "SERVICEACCOUNTS", "SERVICES", "JsonObject", "Resource",
+    "ROLES", "SANDBOXAGENTS", "SECRETS", "SERVICEACCOUNTS", "SERVICES", "JsonObject", "Resource",
 ]  # fmt: skip
 
 # A Kubernetes object as JSON gives it; its shape is the API's, known only at run time.
@@ -49,6 +49,7 @@ class Resource(NamedTuple):
 AGENTS: Final = Resource("kagent.dev", "v1alpha2", "agents", "Agent")
 MODELCONFIGS: Final = Resource("kagent.dev", "v1alpha2", "modelconfigs", "ModelConfig")
 REMOTEMCPSERVERS: Final = Resource("kagent.dev", "v1alpha2", "remotemcpservers", "RemoteMCPServer")
+SANDBOXAGENTS: Final = Resource("kagent.dev", "v1alpha2", "sandboxagents", "SandboxAgent")
 MODELPROVIDERCONFIGS: Final = Resource("kagent.dev", "v1alpha2", "modelproviderconfigs", "ModelProviderConfig")
 MCPSERVERS: Final = Resource("kagent.dev", "v1alpha1", "mcpservers", "MCPServer")
 

@@ -34,6 +34,13 @@ app.kubernetes.io/component: controller
     - mcpservers/finalizers
     - modelproviderconfigs/finalizers
   verbs: [update]
+# Their status says that nothing runs them here.
+- apiGroups: [kagent.dev]
+  resources: [sandboxagents]
+  verbs: [get, list, watch]
+- apiGroups: [kagent.dev]
+  resources: [sandboxagents/status]
+  verbs: [get, patch, update]
 # Agents and MCP servers run as Deployments.
 - apiGroups: [apps]
   resources: [deployments]
