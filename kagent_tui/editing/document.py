@@ -18,7 +18,7 @@ from kagent_api.errors import InvalidSpec
 from kagent_tui.cluster.kinds import JsonObject
 from kagent_tui.cluster.references import mapping
 
-__all__ = ["BrokenYaml", "Parsed", "editable", "parse", "to_yaml", "with_server_fields"]
+__all__ = ["BrokenYaml", "Parsed", "broken_yaml", "editable", "parse", "to_yaml", "with_server_fields"]
 
 # Owned by the server or by tools; a person who edits them breaks something or nothing.
 _SERVER_METADATA: Final = (
@@ -86,13 +86,18 @@ def with_server_fields(edited: JsonObject, live: JsonObject) -> JsonObject:
     return {**edited, "metadata": meta}
 
 
-def to_yaml(obj: JsonObject) -> str:
-    """Write an object as YAML: long texts as blocks, ambiguous words quoted, hidden characters escaped."""
+def to_yaml(obj: JsonObject, *, inside: bool = False) -> str:
+    """Write an object as YAML: long texts as blocks, ambiguous words quoted, hidden characters escaped.
+
+    ``inside`` writes lists one step inside their key, as people do; else under it, as kubectl does.
+    """
     from ruamel.yaml import YAML
 
     writer = YAML()
     writer.width = 10_000
     writer.default_flow_style = False
+    if inside:
+        writer.indent(mapping=2, sequence=4, offset=2)  # pyright: ignore[reportUnknownMemberType] - ruamel's own
     target = io.StringIO()
     cast("Any", writer).dump(_styled(obj), target)  # ruamel's own types are partly unknown
     return _SPECIAL.sub(lambda match: _escape(match[0]) if _unseen(match[0]) else match[0], target.getvalue())
@@ -111,7 +116,7 @@ def parse(text: str) -> Parsed:
     try:
         documents: list[Any] = [one for one in cast("Any", reader).load_all(text) if one is not None]
     except MarkedYAMLError as error:
-        raise _broken(cast("Any", error)) from error
+        raise broken_yaml(error) from error
     except YAMLError as error:
         raise BrokenYaml(_reader_message(error), _reader_line(error, text)) from error
     if len(documents) != 1:
@@ -124,8 +129,9 @@ def parse(text: str) -> Parsed:
     return Parsed(cast("JsonObject", plain), lines)
 
 
-def _broken(error: Any) -> BrokenYaml:
+def broken_yaml(found: Exception) -> BrokenYaml:
     """Turn ruamel's marked error, whose types are unknown, into ours."""
+    error = cast("Any", found)
     mark = error.problem_mark or error.context_mark
     if error.context_mark and "could not find expected ':'" in str(error.problem):
         # It is found missing where the next line begins; the line without it is what a person looks for.
