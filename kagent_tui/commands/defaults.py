@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kagent_tui.commands.chat import CHAT_COMMANDS
+from kagent_tui.commands.editing import EDITING_COMMANDS
 from kagent_tui.commands.registry import Command, Registry
 
 __all__ = ["COMMANDS"]
@@ -57,7 +58,7 @@ _BROWSE = (
     Command("browse.chat", "chat", "chat with the agent", "browse", ("c",), ("chat",), footer=15),
     Command("browse.chat-beside", "chat beside", "chat with the agent in a pane beside the others", "browse", ("C",)),
     Command("browse.sessions", "sessions", "the sessions of the agent", "browse", ("S",)),
-    Command("browse.edit", "edit", "edit as YAML, here", "browse", ("e",), ("edit",), "", True, footer=30),
+    Command("browse.edit", "edit", "edit in a form or as YAML", "browse", ("e",), ("edit",), "", True, footer=30),
     Command("browse.editor", "$EDITOR", "edit as YAML in $EDITOR", "browse", ("E",), ("editor",), "", True),
     Command("browse.yaml", "yaml", "show the YAML", "browse", ("y",), ("yaml",), footer=25),
     Command(
@@ -129,18 +130,4 @@ _LOGS = (
     Command("logs.save", "save", "save what is here to a file", "logs", ("ctrl+s",), footer=55),
 )
 
-_EDIT = (
-    Command("edit.apply", "apply", "check on the server, show the difference, then apply", "edit", ("ctrl+s",),
-            footer=10),
-    Command("edit.external", "$EDITOR", "go on in $EDITOR", "edit", ("ctrl+e",), footer=20),
-    Command("edit.problem", "next problem", "go to the next problem", "edit", ("f8",), footer=30),
-    Command("edit.revert", "start over", "back to what the server has", "edit", ("f5",), footer=40),
-    Command("edit.close", "close", "leave the editor; asks when something is unsaved", "edit", ("escape",), footer=50),
-)  # fmt: skip
-
-_REVIEW = (
-    Command("review.accept", "apply", "apply what is shown", "review", ("a", "enter"), footer=10),
-    Command("review.back", "back to the editor", "change something first", "review", ("escape", "q"), footer=20),
-)
-
-COMMANDS: Final = Registry((*_BROWSE, *_MOVE, *_TEXT, *_LOGS, *_EDIT, *_REVIEW, *CHAT_COMMANDS, *_APP))
+COMMANDS: Final = Registry((*_BROWSE, *_MOVE, *_TEXT, *_LOGS, *EDITING_COMMANDS, *CHAT_COMMANDS, *_APP))

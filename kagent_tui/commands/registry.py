@@ -17,6 +17,7 @@ __all__ = ["Command", "Completer", "Parsed", "Registry", "Scope"]
 Scope = Literal[
     "app", "browse", "move", "text", "edit", "review", "logs", "chat", "compose", "transcript", "decide",
     "rows", "sessions", "inbox", "replay",
+    "form", "clashes", "tools", "words", "revisions",
 ]  # fmt: skip
 
 

@@ -7,7 +7,8 @@ status is no conflict), merged where the changes do not touch, and told where th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import field as a_field
 from typing import TypeAlias
 
 from kagent_api.errors import InvalidSpec, ObjectRef
@@ -16,9 +17,11 @@ from kagent_tui.cluster.kinds import JsonObject, ref_of
 from kagent_tui.cluster.references import mapping
 from kagent_tui.editing.diffing import DiffLine, diff
 from kagent_tui.editing.document import Parsed, editable, parse, to_yaml, with_server_fields
-from kagent_tui.editing.masking import masked, unmasked
-from kagent_tui.editing.merge import Merge, merge
+from kagent_tui.editing.masking import Typed, masked, unmasked
+from kagent_tui.editing.merge import Clash, Preference, merge
+from kagent_tui.editing.owners import Owner, changed_paths, owners
 from kagent_tui.editing.problems import Problem, problems_of
+from kagent_tui.editing.transplant import transplant
 
 __all__ = [
     "Conflicting",
@@ -28,7 +31,9 @@ __all__ = [
     "Reviewed",
     "Unchanged",
     "Vanished",
+    "propose",
     "rebase",
+    "resume",
     "review",
     "write",
 ]
@@ -39,10 +44,11 @@ _WRITE_TRIES = 6
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What is being edited: the object it began from (None for a new one) and the text as it stands."""
+    """What is being edited: the object it began from (None for a new one), the text, and values typed behind it."""
 
     base: JsonObject | None
     text: str
+    typed: Typed = a_field(default_factory=dict[tuple[str, str], str], repr=False)
 
     @property
     def base_text(self) -> str:
@@ -73,23 +79,26 @@ class Vanished:
 class Conflicting:
     """Somebody else changed the object since it was read.
 
-    ``merged`` joins both with theirs where they clash, ``mine_first`` with mine; ``changes`` is what the other did.
+    ``before`` is what the edit began from and ``mine`` what it would store (values of Secrets and all); ``changes`` is
+    what the other did.
     """
 
     live: JsonObject
-    merged: Merge
-    mine_first: JsonObject
+    before: JsonObject
+    mine: JsonObject
+    clashes: tuple[Clash, ...]
     changes: tuple[DiffLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """The server would take it: what to send, and what would change."""
+    """The server would take it: what to send, what would change, and who else looks after the fields that change."""
 
     ref: ObjectRef
     object: JsonObject
     live: JsonObject | None
     changes: tuple[DiffLine, ...]
+    others: tuple[Owner, ...] = ()
 
     @property
     def creates(self) -> bool:
@@ -101,21 +110,28 @@ Outcome: TypeAlias = Rejected | Unchanged | Vanished | Conflicting | Reviewed
 
 async def review(cluster: Cluster, edit: Edit) -> Outcome:
     """Find out what applying an edit would do. Raises KagentError where the cluster cannot be asked."""
-    from kagent_api.kube import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
-
     parsed: Parsed | None = None
     try:
         parsed = parse(edit.text)
         mine = _outgoing(parsed.object, edit)
     except InvalidSpec as error:
         return Rejected(tuple(problems_of(error, parsed)))
+    return await propose(cluster, edit.base, mine, parsed)
+
+
+async def propose(
+    cluster: Cluster, base: JsonObject | None, mine: JsonObject, parsed: Parsed | None = None
+) -> Outcome:  # fmt: skip
+    """Find out what storing ``mine`` would do, which began from ``base`` (None: a new object). As ``review``."""
+    from kagent_api.kube import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
+
     live: JsonObject | None = None
-    if edit.base is not None:
+    if base is not None:
         try:
-            live = await cluster.read(ref_of(edit.base))
+            live = await cluster.read(ref_of(base))
         except NotFound:
-            return Vanished(ref_of(edit.base))
-        before, now = editable(edit.base), editable(live)
+            return Vanished(ref_of(base))
+        before, now = editable(base), editable(live)
         if now != before:
             return _conflict(before, mine, now, live)
         if mine == now:
@@ -127,10 +143,26 @@ async def review(cluster: Cluster, edit: Edit) -> Outcome:
         return Rejected(tuple(problems_of(error, parsed)))
     except Conflict:
         # A status came between reading and asking; the next look is at the newer object.
-        return await review(cluster, edit)
+        return await propose(cluster, base, mine, parsed)
     before_text = "" if live is None else to_yaml(masked(editable(live)))
     changes = diff(before_text, to_yaml(masked(editable(stored))))
-    return Reviewed(ref_of(outgoing), outgoing, live, tuple(changes))
+    others = () if live is None else tuple(owners(live, changed_paths(editable(live), editable(stored))))
+    return Reviewed(ref_of(outgoing), outgoing, live, tuple(changes), others)
+
+
+def resume(live: JsonObject | None, text: str, base_text: str) -> Edit:
+    """Return the edit that a draft holds: on top of what it began from, so that later changes of others are found.
+
+    The values of a Secret are not in the draft; those of the cluster stand for them.
+    """
+    if live is None or not base_text or Edit(live, "").base_text == base_text:
+        return Edit(live, text)
+    try:
+        before = unmasked(parse(base_text).object, live)
+    except InvalidSpec:
+        # Keys that are gone from the cluster, or a damaged file: what is there now is the best ground there is.
+        return Edit(live, text)
+    return Edit(with_server_fields(before, live), text)
 
 
 async def write(cluster: Cluster, reviewed: Reviewed) -> JsonObject:
@@ -156,10 +188,13 @@ async def write(cluster: Cluster, reviewed: Reviewed) -> JsonObject:
     raise AssertionError("the loop either returns or raises")
 
 
-def rebase(edit: Edit, conflict: Conflicting, *, prefer_mine: bool) -> Edit:
-    """Return the edit joined with what others did, on top of the object as it is now."""
-    joined = conflict.mine_first if prefer_mine else conflict.merged.object
-    return replace(edit, base=conflict.live, text=to_yaml(masked(joined)))
+def rebase(edit: Edit, conflict: Conflicting, *, prefer_mine: bool | Preference) -> Edit:
+    """Return the edit joined with what others did, on top of the object as it is now; comments stay."""
+    joined = merge(conflict.before, conflict.mine, editable(conflict.live), prefer_mine=prefer_mine)
+    decide: Preference = prefer_mine if callable(prefer_mine) else lambda path: bool(prefer_mine)
+    given_up = {clash.path for clash in joined.clashes if not decide(clash.path)}
+    typed = {place: value for place, value in edit.typed.items() if ".".join(place) not in given_up}
+    return Edit(conflict.live, transplant(edit.text, masked(joined.object)), typed)
 
 
 def _outgoing(obj: JsonObject, edit: Edit) -> JsonObject:
@@ -181,10 +216,9 @@ def _outgoing(obj: JsonObject, edit: Edit) -> JsonObject:
                 raise InvalidSpec(
                     f"cannot change from {old!r} to {new!r}", field=field, remedy="make a new object of that name (N)"
                 )
-    return unmasked(editable(obj), edit.base)
+    return unmasked(editable(obj), edit.base, edit.typed)
 
 
 def _conflict(before: JsonObject, mine: JsonObject, now: JsonObject, live: JsonObject) -> Conflicting:
     changes = diff(to_yaml(masked(before)), to_yaml(masked(now)))
-    mine_first = merge(before, mine, now, prefer_mine=True).object
-    return Conflicting(live, merge(before, mine, now), mine_first, tuple(changes))
+    return Conflicting(live, before, mine, merge(before, mine, now).clashes, tuple(changes))

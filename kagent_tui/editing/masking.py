@@ -1,20 +1,24 @@
 """Keeps the values of Secrets out of texts: placeholders stand for them in the editor, in drafts and in $EDITOR's file.
 
-A value that a person types anew goes to the cluster and nowhere else. A placeholder whose value nobody has any more
-(a draft of another day) is refused, never sent as a value.
+A value that a person types anew stays in memory (``Typed``) and goes to the cluster and nowhere else. A placeholder
+whose value nobody has any more (a draft of another day) is refused, never sent as a value.
 """
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeAlias
 
 from kagent_api.errors import InvalidSpec, ObjectRef
 from kagent_tui.cluster.kinds import SECRET, JsonObject, ref_of
 from kagent_tui.cluster.references import mapping
 
-__all__ = ["is_secret", "masked", "unmasked"]
+__all__ = ["Typed", "absorb", "is_secret", "masked", "placeholder", "revealed", "unmasked"]
+
+# Values typed in this program, by field and key; never written anywhere.
+Typed: TypeAlias = dict[tuple[str, str], str]
 
 _FIELDS: Final = ("data", "stringData")
 # kubectl apply keeps the whole object there, values and all.
@@ -35,7 +39,7 @@ def masked(obj: JsonObject) -> JsonObject:
         **obj,
         **_without_copy(obj),
         **{
-            field: {key: _placeholder(key) if value else value for key, value in mapping(obj.get(field)).items()}
+            field: {key: placeholder(key) if value else value for key, value in mapping(obj.get(field)).items()}
             for field in _FIELDS
             if field in obj
         },
@@ -60,8 +64,41 @@ def _with_copy(obj: JsonObject, original: JsonObject) -> JsonObject:
     return {"metadata": {**meta, "annotations": {_LAST_APPLIED: copy, **mapping(meta.get("annotations"))}}}
 
 
-def unmasked(obj: JsonObject, original: JsonObject | None) -> JsonObject:
-    """Return a Secret with the values of ``original`` in place of their placeholders.
+def absorb(text: str, typed: Typed) -> str:
+    """Take the values out of a Secret's text into ``typed`` and return it with placeholders; comments stay.
+
+    Raises:
+        BrokenYaml: values cannot be told apart in broken YAML.
+    """
+    from kagent_tui.editing.document import parse
+    from kagent_tui.editing.source import put
+
+    obj = parse(text).object
+    if not is_secret(obj):
+        return text
+    for field in _FIELDS:
+        for key, value in mapping(obj.get(field)).items():
+            if value and not (isinstance(value, str) and _PLACEHOLDER.fullmatch(value)):
+                typed[field, key] = str(value)
+                text = put(text, (field, key), placeholder(key))
+    return text
+
+
+def revealed(obj: JsonObject) -> dict[str, str]:
+    """Return a Secret's values in plain text, to be shown and thrown away; what is not text is said to be so."""
+    found: dict[str, str] = {key: str(value) for key, value in mapping(obj.get("stringData")).items()}
+    for key, value in mapping(obj.get("data")).items():
+        try:
+            found.setdefault(key, base64.b64decode(str(value), validate=True).decode())
+        except ValueError:
+            found.setdefault(key, f"({len(str(value))} characters of base64 that are no text)")
+    return found
+
+
+def unmasked(
+    obj: JsonObject, original: JsonObject | None, typed: Mapping[tuple[str, str], str] | None = None
+) -> JsonObject:
+    """Return a Secret with values in place of their placeholders: those typed, else those of ``original``.
 
     Raises:
         InvalidSpec: a placeholder whose value is not known any more.
@@ -72,7 +109,9 @@ def unmasked(obj: JsonObject, original: JsonObject | None) -> JsonObject:
     result = {**obj, **_with_copy(obj, original or {})}
     for field in _FIELDS:
         if field in obj:
-            result[field] = dict(_values(mapping(obj.get(field)), known, field, ref_of(obj)))
+            fresh = {key: value for (where, key), value in (typed or {}).items() if where == field}
+            have = {**(known if field == "data" else {}), **fresh}
+            result[field] = dict(_values(mapping(obj.get(field)), have, field, ref_of(obj)))
     return result
 
 
@@ -81,7 +120,7 @@ def _values(values: JsonObject, known: JsonObject, field: str, ref: ObjectRef) -
         found = _PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
         if found is None:
             yield key, value
-        elif field == "data" and found[1] in known:
+        elif found[1] in known:
             yield key, known[found[1]]
         else:
             raise InvalidSpec(
@@ -89,5 +128,6 @@ def _values(values: JsonObject, known: JsonObject, field: str, ref: ObjectRef) -
             )
 
 
-def _placeholder(key: str) -> str:
+def placeholder(key: str) -> str:
+    """Return what stands in a text for a value."""
     return f"<hidden value of {key}>"

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kagent_api.errors import KagentError
-from kagent_tui.editing.document import BrokenYaml, Parsed
+from kagent_api.errors import InvalidSpec, KagentError
+from kagent_tui.editing.document import BrokenYaml, Parsed, parse
+from kagent_tui.editing.validating import validate
 
-__all__ = ["Problem", "problems_of"]
+__all__ = ["Problem", "check", "problems_of"]
 
 _UNKNOWN = re.compile(r'unknown field "([^"]+)"')
 _DUPLICATE = re.compile(r'duplicate field "([^"]+)"')
@@ -22,6 +23,16 @@ class Problem(NamedTuple):
     field: str
     message: str
     column: int = 1
+
+
+def check(text: str) -> list[Problem]:
+    """Return what can be said about a text without asking the server: YAML, schema and rules, by line."""
+    try:
+        parsed = parse(text)
+    except InvalidSpec as error:
+        return problems_of(error, None)
+    found = [Problem(parsed.line_of(path), path, message) for path, message in validate(parsed.object)]
+    return sorted(set(found))
 
 
 def problems_of(error: KagentError, parsed: Parsed | None) -> list[Problem]:

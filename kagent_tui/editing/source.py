@@ -106,14 +106,16 @@ class _Editor:
             self._settle(value)
 
     def put(self, path: Path, value: object) -> str:
-        node, parent = self.root, None
+        node: Any = self.root
+        parent: tuple[Any, Step, tuple[Any, Any]] | None = None
         for depth, step in enumerate(path):
             entry = _entry(node, step)
             if entry is None:
                 return self._add(parent, node, step, _wrap(path[depth + 1 :], value))
             parent, node = (node, step, entry), entry[1]
         assert parent is not None
-        return self._replace(*parent, value)
+        container, last, found = parent
+        return self._replace(container, last, found, value)
 
     def drop(self, path: Path) -> str:
         trail: list[tuple[Any, Step, tuple[Any, Any]]] = []
@@ -153,7 +155,8 @@ class _Editor:
                 raise InvalidSpec("the object is empty")
             held: Any = _plain(container) if container.value and not _is_null(container) else None
             grown = _grown(held, step, value)
-            return self._replace(*parent, grown)
+            outer, last, found = parent
+            return self._replace(outer, last, found, grown)
         last = container.value[-1]
         mapping = _is_mapping(container)
         column = (last[0] if mapping else last).start_mark.column

@@ -20,8 +20,10 @@ class EntryScreen(ModalScreen[str | None]):
 
     CSS_PATH = "entry.tcss"
 
-    def __init__(self, title: str, value: str = "") -> None:
+    def __init__(self, title: str, value: str = "", *, hidden: bool = False) -> None:
+        """``hidden`` shows dots in place of what is typed."""
         super().__init__()
+        self._hidden = hidden
         self._title = title
         self._value = clean(value, newlines=False)
 
@@ -33,6 +35,7 @@ class EntryScreen(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         entry = self.query_one(Input)
+        entry.password = self._hidden
         entry.value = self._value
         entry.cursor_position = len(self._value)
         entry.focus()

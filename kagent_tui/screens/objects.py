@@ -14,6 +14,7 @@ from kagent_tui.editing.document import to_yaml
 from kagent_tui.editing.drafts import DraftStore
 from kagent_tui.editing.masking import masked
 from kagent_tui.editing.templates import TEMPLATES, fill
+from kagent_tui.editing.undo import Applied, Undo
 from kagent_tui.render.text import BLANK, Line, Tone, head, line, span
 from kagent_tui.render.yaml import yaml_lines
 from kagent_tui.screens.ask import NameScreen
@@ -35,6 +36,7 @@ class ObjectActions:
         self._workspace = workspace
         self._drafts = drafts
         self._say = say
+        self._undo = Undo()
 
     async def open(self, cluster: Cluster, ref: ObjectRef) -> None:
         """Show everything about an object."""
@@ -73,7 +75,7 @@ class ObjectActions:
         screen = EditorScreen(self._workspace, cluster, self._drafts, base=obj, external=external)
         stored = await self._app.push_screen_wait(screen)
         if stored is not None:
-            self.follow(cluster, stored)
+            self._stored(cluster, stored)
 
     async def new(self, cluster: Cluster, name: str = "") -> None:
         """Make an object from a template."""
@@ -96,7 +98,7 @@ class ObjectActions:
             EditorScreen(self._workspace, cluster, self._drafts, base=None, text=text, ref=ref)
         )
         if stored is not None:
-            self.follow(cluster, stored)
+            self._stored(cluster, stored)
 
     async def delete(self, cluster: Cluster, ref: ObjectRef) -> None:
         """Delete an object once its name is typed; say before what depends on it."""
@@ -136,6 +138,11 @@ class ObjectActions:
         what = repr(refs[0].name) if len(refs) == 1 else f"{len(refs)} names"
         told, tone = self._app.put_on_clipboard("\n".join(ref.name for ref in refs), what)
         self._say(told, tone, False)
+
+    def _stored(self, cluster: Cluster, change: Applied) -> None:
+        self._undo.remember(cluster.identity, change)
+        if change.after is not None:
+            self.follow(cluster, change.after)
 
     def follow(self, cluster: Cluster, stored: JsonObject) -> None:
         """Tell how the change comes along until it has arrived or failed, from watches alone."""

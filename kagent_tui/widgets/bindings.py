@@ -20,7 +20,7 @@ _SHOWN = {
     "pagedown": "pgdn", "pageup": "pgup", "space": "space", "tab": "tab",
 }  # fmt: skip
 # In an Input or TextArea these must still reach the command.
-_PRIORITY: frozenset[Scope] = frozenset({"edit", "chat", "compose"})
+_PRIORITY: frozenset[Scope] = frozenset({"edit", "chat", "compose", "words"})
 
 
 def bindings(*scopes: Scope) -> list[BindingType]:

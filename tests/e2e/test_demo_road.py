@@ -19,6 +19,7 @@ AGENTS = ("cluster-doctor", "coordinator", "qa-assistant", "time-agent", "word-c
 ESCAPE = "\x1b"
 SAVE = "\x13"
 SELECT_ALL = f"{ESCAPE}[18~"  # F7
+TO_YAML = f"{ESCAPE}OR"
 
 
 def _all_ready(text: str) -> bool:
@@ -89,6 +90,8 @@ def _edit_an_instruction(terminal: Terminal, kubeconfig: Path) -> None:
     terminal.until(lambda text: "word-counter" not in text)
     terminal.send("e")
     terminal.until("systemMessage")
+    terminal.send(TO_YAML)
+    terminal.until("apiVersion: kagent.dev")
     terminal.send(SELECT_ALL)
     terminal.send(f"{ESCAPE}[200~{yaml.safe_dump(manifest, sort_keys=False)}{ESCAPE}[201~")
     terminal.until("lighthouse keeper")

@@ -22,7 +22,9 @@ from kagent_tui.screens.help import HelpScreen
 from kagent_tui.screens.pick import PickScreen
 from kagent_tui.screens.reader import ReaderScreen
 from kagent_tui.screens.review import ReviewScreen
+from kagent_tui.widgets.form_pane import FormPane
 from kagent_tui.widgets.notice import Notice
+from kagent_tui.widgets.yaml_area import YamlArea
 
 if TYPE_CHECKING:
     from .conftest import MemoryKube, Samples
@@ -175,8 +177,8 @@ async def test_edit_review_apply_and_the_rollout_is_followed(
 ) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: len(names(app)) == 5)
-        await pilot.press("j", "j", "j", "e")
-        await until(pilot, lambda: isinstance(app.screen, EditorScreen))
+        await pilot.press("j", "j", "j", "e", "f3")
+        await until(pilot, lambda: isinstance(app.focused, YamlArea))
         editor = app.screen
         assert isinstance(editor, EditorScreen)
         editor.area.load(editor.text.replace("You help.", "You tell the time."))
@@ -200,8 +202,8 @@ async def test_a_parse_error_is_shown_at_its_line_and_nothing_is_lost(
 ) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: len(names(app)) == 5)
-        await pilot.press("e")
-        await until(pilot, lambda: isinstance(app.screen, EditorScreen))
+        await pilot.press("e", "f3")
+        await until(pilot, lambda: isinstance(app.focused, YamlArea))
         to_the_end(app)
         await pilot.press(*"x: [", "ctrl+s")
         await until(pilot, lambda: "✖ line" in text_of(app))
@@ -214,8 +216,8 @@ async def test_leaving_with_unsaved_work_asks_and_the_draft_is_offered_again(
 ) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: len(names(app)) == 5)
-        await pilot.press("e")
-        await until(pilot, lambda: isinstance(app.screen, EditorScreen))
+        await pilot.press("e", "f3")
+        await until(pilot, lambda: isinstance(app.focused, YamlArea))
         to_the_end(app)
         await pilot.press(*"# precious", "escape")
         await until(pilot, lambda: isinstance(app.screen, AskScreen))
@@ -237,8 +239,8 @@ async def test_quitting_from_the_editor_keeps_what_was_typed(
 ) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: len(names(app)) == 5)
-        await pilot.press("e")
-        await until(pilot, lambda: isinstance(app.screen, EditorScreen))
+        await pilot.press("e", "f3")
+        await until(pilot, lambda: isinstance(app.focused, YamlArea))
         to_the_end(app)
         await pilot.press(*"# kept", "ctrl+q")
     assert any("# kept" in file.read_text() for file in (tmp_path / "drafts").iterdir())
@@ -377,6 +379,7 @@ async def test_a_new_object_begins_with_a_template(app: KagentApp, kube: MemoryK
         await until(pilot, lambda: len(names(app)) == 5)
         await pilot.press("colon", *"new model", "enter")
         await until(pilot, lambda: isinstance(app.screen, EditorScreen))
+        await until(pilot, lambda: isinstance(app.focused, FormPane))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
         await pilot.press("a")

@@ -95,7 +95,7 @@ async def test_a_change_of_somebody_else_is_joined_where_it_touches_other_fields
     kube.put({**theirs, "spec": {**theirs["spec"], "description": "Theirs."}})
     outcome = await review(cluster, edit)
     assert isinstance(outcome, Conflicting)
-    assert outcome.merged.clashes == ()
+    assert outcome.clashes == ()
     assert "Theirs." in "".join(one.text for one in outcome.changes)
     again = await review(cluster, rebase(edit, outcome, prefer_mine=True))
     assert isinstance(again, Reviewed)
@@ -110,7 +110,7 @@ async def test_a_clash_is_decided_by_the_person(cluster: Cluster, kube: MemoryKu
     kube.put({**theirs, "spec": {**theirs["spec"], "description": "Theirs."}})
     outcome = await review(cluster, edit)
     assert isinstance(outcome, Conflicting)
-    assert [one.path for one in outcome.merged.clashes] == ["spec.description"]
+    assert [one.path for one in outcome.clashes] == ["spec.description"]
     assert "description: Theirs." in rebase(edit, outcome, prefer_mine=False).text
     assert "description: Mine." in rebase(edit, outcome, prefer_mine=True).text
 
