@@ -39,6 +39,7 @@ from kagent_tui.editing.state import log_file, state_home, write_log_to_file
 from kagent_tui.render.text import Tone
 from kagent_tui.screens.base import BaseScreen, Host, Unsaved
 from kagent_tui.screens.browse import BrowseScreen
+from kagent_tui.screens.edits import EditActions
 from kagent_tui.screens.help import HelpScreen
 from kagent_tui.screens.jump import Jumpable, JumpScreen
 from kagent_tui.screens.objects import ObjectActions
@@ -107,7 +108,8 @@ class KagentApp(Host):
         self._snapshots = snapshots
         self._browse = BrowseScreen(self.workspace, memory)
         self._chats: Chats | None = None
-        self._objects = ObjectActions(self, self.workspace, drafts or DraftStore(), self._browse.tell)
+        self._objects = ObjectActions(self, self.workspace, self._browse.tell)
+        self._edits = EditActions(self, self.workspace, drafts or DraftStore(), self._browse.tell)
 
     def _settle_in(self) -> None:
         """Take keys, words, colours and signs from the configuration."""
@@ -178,6 +180,7 @@ class KagentApp(Host):
             self.workspace.cluster = cluster
             self._browse.attach(cluster)
             self.workspace.changed()
+            self._edits.tell_drafts(cluster)
             inbox = asyncio.create_task(self._watch_inbox(cluster))
             try:
                 await self._keep_snapshots(cluster)
@@ -483,16 +486,28 @@ class KagentApp(Host):
         cluster = self.workspace.cluster
         if cluster is None:
             return
-        actions = self._objects
+        actions, edits = self._objects, self._edits
         match event.action:
             case "edit":
-                road = actions.edit(cluster, event.ref)
+                road = edits.edit(cluster, event.ref)
             case "editor":
-                road = actions.edit(cluster, event.ref, external=True)
+                road = edits.edit(cluster, event.ref, external=True)
+            case "clone":
+                road = edits.clone(cluster, event.ref)
+            case "revisions":
+                road = edits.revisions(cluster, event.ref)
+            case "undo":
+                road = edits.undo(cluster)
+            case "drafts":
+                road = edits.drafts(cluster)
+            case "secrets":
+                road = edits.secrets(cluster, event.ref.name)
+            case "wizard":
+                road = edits.wizard(cluster)
             case "yaml":
                 road = actions.yaml(cluster, event.ref)
             case "delete":
-                road = in_turn(actions.delete(cluster, ref) for ref in self._browse.marked or [event.ref])
+                road = in_turn(edits.delete(cluster, ref) for ref in self._browse.marked or [event.ref])
             case "copy":
                 road = actions.copy(cluster, self._browse.marked or [event.ref])
             case "why":
@@ -506,7 +521,7 @@ class KagentApp(Host):
             case "logs":
                 road = actions.logs(cluster, event.ref)
             case "new":
-                road = actions.new(cluster, event.ref.name)
+                road = edits.new(cluster, event.ref.name)
             case "chat" if len(self._browse.marked) > 1:
                 refs = self._browse.marked[:MOST_PANES]
                 road = in_turn(self._talks().talk(cluster, ref, beside=bool(n)) for n, ref in enumerate(refs))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from kagent_tui.cluster.kinds import VIEWS
 from kagent_tui.cluster.workspace import Workspace
 from kagent_tui.commands.registry import Completer
-from kagent_tui.editing.templates import TEMPLATES
+from kagent_tui.editing.templates import SERIES, TEMPLATES
 from kagent_tui.render.tables import TABLES
 
 __all__ = ["completers", "known_namespaces"]
@@ -38,5 +38,5 @@ def completers(workspace: Workspace) -> dict[str, Completer]:
         "app.ctx": starting(workspace.context_names()),
         "app.readonly": starting(["on", "off"]),
         "browse.sort": starting(sorted(columns)),
-        "browse.new": starting(TEMPLATES),
+        "browse.new": starting([*TEMPLATES, *SERIES, "wizard"]),
     }

@@ -12,6 +12,16 @@ from kagent_tui.commands.registry import Command
 __all__ = ["EDITING_COMMANDS"]
 
 EDITING_COMMANDS: Final = (
+    Command("browse.clone", "clone", "make another object out of it", "browse", ("+",), ("clone",), "", True),
+    Command("browse.revisions", "revisions", "the generations of the agent: compare, go back", "browse", ("v",),
+            ("revisions", "history")),
+    Command("browse.undo", "undo", "take the last change back that was made from here", "browse", ("U",), ("undo",), "",
+            True),
+    Command("browse.wizard", "wizard", "a first model and agent, asked step by step", "browse", ("W",),
+            ("wizard", "start"), "", True),
+    Command("browse.drafts", "drafts", "go on with work that was not applied", "browse", (), ("drafts",), "", True),
+    Command("browse.secrets", "secrets", "the Secrets of the namespace: edit, clone, delete", "browse", (),
+            ("secrets", "secret"), "[NAME]"),
     Command("edit.apply", "apply", "check on the server, show the difference, then apply", "edit", ("ctrl+s",),
             footer=10),
     Command("edit.form", "form/YAML", "the same draft as a form, or as YAML", "edit", ("f3",), footer=15),

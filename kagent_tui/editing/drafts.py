@@ -61,15 +61,20 @@ class DraftStore:
 
     def load(self, context: str, ref: ObjectRef) -> Draft | None:
         """Return the draft of an object; None when there is none or it cannot be read."""
+        return _read(self._path(context, ref))
+
+    def all(self, context: str) -> list[Draft]:
+        """Return all drafts of a context, the latest first."""
+        found: list[Draft] = []
         try:
-            content: Any = json.loads(self._path(context, ref).read_text(encoding="utf-8"))
-            fields = cast("dict[str, Any]", content)
-            return Draft(
-                str(fields["context"]), ObjectRef(*fields["ref"]), str(fields["text"]), str(fields["base"]),
-                float(fields["saved"]),
-            )  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+            files = list(self._directory.glob("*.json"))
+        except OSError:
+            return []
+        for file in files:
+            draft = _read(file)
+            if draft is not None and draft.context == context:
+                found.append(draft)
+        return sorted(found, key=lambda draft: -draft.saved)
 
     def discard(self, context: str, ref: ObjectRef) -> None:
         """Forget the draft of an object."""
@@ -78,3 +83,15 @@ class DraftStore:
     def _path(self, context: str, ref: ObjectRef) -> Path:
         name = hashlib.sha256("\0".join((context, *ref)).encode()).hexdigest()[:32]
         return self._directory / f"{name}.json"
+
+
+def _read(file: Path) -> Draft | None:
+    try:
+        content: Any = json.loads(file.read_text(encoding="utf-8"))
+        fields = cast("dict[str, Any]", content)
+        return Draft(
+            str(fields["context"]), ObjectRef(*fields["ref"]), str(fields["text"]), str(fields["base"]),
+            float(fields["saved"]),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

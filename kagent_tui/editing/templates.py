@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
-__all__ = ["TEMPLATES", "Template", "fill"]
+__all__ = ["SERIES", "TEMPLATES", "Series", "Template", "fill"]
 
 
 class Template:
@@ -16,9 +16,10 @@ class Template:
         self.text = text
 
 
-def fill(template: Template, namespace: str) -> str:
+def fill(template: Template | str, namespace: str) -> str:
     """Return a template's text for a namespace."""
-    return template.text.replace("NAMESPACE", namespace)
+    text = template if isinstance(template, str) else template.text
+    return text.replace("NAMESPACE", namespace)
 
 
 _AGENT = """\
@@ -140,6 +141,112 @@ stringData:
   API_KEY: ""
 """
 
+_QWEN_KEY = """\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: dashscope
+  namespace: NAMESPACE
+type: Opaque
+stringData:
+  # The key from Model Studio's console; kagent-tui never keeps it on disk.
+  API_KEY: ""
+"""
+
+_READER = """\
+apiVersion: kagent.dev/v1alpha2
+kind: Agent
+metadata:
+  name: web-reader
+  namespace: NAMESPACE
+spec:
+  type: Declarative
+  description: Reads web pages and sums them up.
+  declarative:
+    modelConfig: qwen
+    systemMessage: |
+      Fetch the pages you are asked about and sum them up in the language of the question.
+      Name the address of every page you used.
+    tools:
+      - type: McpServer
+        mcpServer:
+          apiGroup: kagent.dev
+          kind: MCPServer
+          name: fetch
+"""
+
+_HEADER = """\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: my-server-token
+  namespace: NAMESPACE
+type: Opaque
+stringData:
+  # The whole header value, the word Bearer included.
+  authorization: ""
+"""
+
+_REMOTE_AGENT = """\
+apiVersion: kagent.dev/v1alpha2
+kind: Agent
+metadata:
+  name: my-agent
+  namespace: NAMESPACE
+spec:
+  type: Declarative
+  description: Looks things up with the tools of my-server.
+  declarative:
+    modelConfig: default-model-config
+    systemMessage: |
+      Use your tools to find out; name what you used.
+    tools:
+      - type: McpServer
+        mcpServer:
+          apiGroup: kagent.dev
+          kind: RemoteMCPServer
+          name: my-server
+          # Without toolNames: every tool. In the form, Enter on tools lists what the server offers.
+          toolNames: []
+"""
+
+_KUBERNETES = """\
+apiVersion: kagent.dev/v1alpha2
+kind: RemoteMCPServer
+metadata:
+  name: kubernetes
+  namespace: NAMESPACE
+spec:
+  description: Reads and diagnoses what runs in the cluster.
+  protocol: STREAMABLE_HTTP
+  # Where your Kubernetes MCP server listens.
+  url: http://kubernetes-mcp-server.NAMESPACE:8080/mcp
+  # A diagnosis takes minutes; the default of 30s would cut it off.
+  timeout: 600s
+"""
+
+_OPERATIONS = """\
+apiVersion: kagent.dev/v1alpha2
+kind: Agent
+metadata:
+  name: k8s-operations
+  namespace: NAMESPACE
+spec:
+  type: Declarative
+  description: Finds out why something in the cluster does not work.
+  declarative:
+    modelConfig: default-model-config
+    systemMessage: |
+      You diagnose Kubernetes workloads. Look at the object, its events and its Pods' logs before you judge.
+      Say what is broken, why, and what to do; change nothing unless you are asked to.
+    tools:
+      - type: McpServer
+        mcpServer:
+          apiGroup: kagent.dev
+          kind: RemoteMCPServer
+          name: kubernetes
+"""
+
 TEMPLATES: Final[Mapping[str, Template]] = {
     "agent": Template("an agent that answers", _AGENT),
     "agent-with-tools": Template("an agent with tools of an MCP server", _AGENT_WITH_TOOLS),
@@ -148,4 +255,26 @@ TEMPLATES: Final[Mapping[str, Template]] = {
     "mcp-stdio": Template("an MCP server started from a command", _MCP_STDIO),
     "mcp-remote": Template("an MCP server at a URL", _MCP_REMOTE),
     "secret": Template("a Secret for a key", _KEY_HOLDER),
+}
+
+
+class Series(NamedTuple):
+    """Objects that belong together, in the order they are made."""
+
+    title: str
+    texts: tuple[str, ...]
+
+
+# The first things people do with kagent (reference users.md): each object opens in turn, filled in.
+SERIES: Final[Mapping[str, Series]] = {
+    "walk-web-reader": Series(
+        "Q&A: key, Qwen model, fetch server and an agent that reads web pages", (_QWEN_KEY, _QWEN, _MCP_STDIO, _READER)
+    ),
+    "walk-mcp-http": Series(
+        "MCP over HTTP: token, remote server and an agent that uses it", (_HEADER, _MCP_REMOTE, _REMOTE_AGENT)
+    ),
+    "walk-kubernetes": Series(
+        "Kubernetes operations: a Kubernetes MCP server with long calls, and an agent that diagnoses",
+        (_KUBERNETES, _OPERATIONS),
+    ),
 }

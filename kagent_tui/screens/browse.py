@@ -63,6 +63,8 @@ class BrowseScreen(BaseScreen[None]):
             "why",
             "logs",
             "delete",
+            "clone",
+            "revisions",
             "chat",
             "chat_beside",
             "copy",
@@ -297,7 +299,8 @@ class BrowseScreen(BaseScreen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in self.NEEDS_ROW and self._row_for(action) is None:
             return False
-        if action in ("edit", "editor", "delete", "new") and (self.workspace.readonly or self._cluster is None):
+        writes = ("edit", "editor", "delete", "new", "clone", "undo", "drafts", "wizard")
+        if action in writes and (self.workspace.readonly or self._cluster is None):
             return False
         return not (action == "pane" and (self._one_pane or not self.has_class("-detail")))
 
@@ -307,7 +310,8 @@ class BrowseScreen(BaseScreen[None]):
             return None
         if (ref.kind == PROMPTS and action in ("why", "xray")) or (action == "pods" and ref.kind not in WITH_PODS):
             return None
-        return None if action in ("chat", "chat_beside", "sessions") and ref.kind != AGENT else ref
+        of_agents = ("chat", "chat_beside", "sessions", "revisions")
+        return None if action in of_agents and ref.kind != AGENT else ref
 
     def _request(self, action: str) -> None:
         ref = self._row_for(action)
@@ -388,6 +392,28 @@ class BrowseScreen(BaseScreen[None]):
 
     def action_new(self, template: str = "") -> None:
         self.post_message(self.Requested("new", ObjectRef("", "", template)))
+
+    def action_clone(self) -> None:
+        self._request("clone")
+
+    def action_revisions(self) -> None:
+        self._request("revisions")
+
+    def action_undo(self) -> None:
+        self._ask_for("undo")
+
+    def action_drafts(self) -> None:
+        self._ask_for("drafts")
+
+    def action_secrets(self, name: str = "") -> None:
+        self._ask_for("secrets", name)
+
+    def action_wizard(self) -> None:
+        self._ask_for("wizard")
+
+    def _ask_for(self, action: str, name: str = "") -> None:
+        """Ask for something that needs no row."""
+        self.post_message(self.Requested(action, ObjectRef("", "", name)))
 
     def action_copy(self) -> None:
         self._request("copy")

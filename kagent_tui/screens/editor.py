@@ -72,11 +72,12 @@ class EditorScreen(BaseScreen[Applied | None]):
     def __init__(
         self, workspace: Workspace, cluster: Cluster, drafts: DraftStore, *, base: JsonObject | None, text: str = "",
         ref: ObjectRef | None = None, external: bool = False, form: bool = True, draft: Draft | None = None,
-        step: str = "",
+        step: str = "", typed: Typed | None = None,
     ) -> None:  # fmt: skip
         """``base`` is the object to edit; without it ``text`` and ``ref`` are those of a new one.
 
-        ``draft`` is unsaved work to go on with at once; ``step`` says where in a series of objects this one stands.
+        ``draft`` is unsaved work to go on with at once; ``step`` says where in a series of objects this one stands;
+        ``typed`` are values behind the text's placeholders.
         """
         self.ref = ref if base is None or ref is not None else ref_of(base)
         name = self.ref.name if self.ref and base is not None else "new"
@@ -90,7 +91,7 @@ class EditorScreen(BaseScreen[Applied | None]):
         self._external = external
         self._form = form and not external
         self._draft = draft
-        self._typed: Typed = {}
+        self._typed: Typed = dict(typed or {})
         self._problems: Sequence[Problem] = ()
         self._pause: Timer | None = None
         self._ready = False

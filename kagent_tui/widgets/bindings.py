@@ -17,7 +17,8 @@ UNBOUND = "unbound"
 
 _SHOWN = {
     "escape": "esc", "enter": "⏎", "question_mark": "?", "colon": ":", "slash": "/", "left": "←", "right": "→",
-    "pagedown": "pgdn", "pageup": "pgup", "space": "space", "tab": "tab",
+    "pagedown": "pgdn", "pageup": "pgup", "space": "space", "tab": "tab", "full_stop": ".", "plus": "+",
+    "ctrl+@": "^space",
 }  # fmt: skip
 # In an Input or TextArea these must still reach the command.
 _PRIORITY: frozenset[Scope] = frozenset({"edit", "chat", "compose", "words"})
