@@ -110,7 +110,8 @@ def tools_of(cluster: Cluster, ref: ObjectRef) -> list[ToolInfo] | None:
             content: object = json.loads(text(mapping(found.get("data")).get("tools.json")) or "[]")
         except ValueError:
             content = []
-        return [_tool(mapping(one)) for one in items(content)]
+        # Our operator writes {"tools": [...]}; a bare list is read too.
+        return [_tool(mapping(one)) for one in items(mapping(content).get("tools")) or items(content)]
     listed = mapping((cluster.store.find(ref) or {}).get("status")).get("discoveredTools")
     return None if listed is None else [_tool(mapping(one)) for one in items(listed)]
 

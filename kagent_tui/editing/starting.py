@@ -35,7 +35,7 @@ PRESETS: Final = (
     Preset("gemini", "Google Gemini", "Gemini", "", ("gemini-2.5-flash", "gemini-2.5-pro")),
     Preset("ollama", "Ollama, on this machine or elsewhere", "Ollama", "?", ("qwen3", "llama3.3", "gpt-oss"),
            key=False, block="ollama", field="host"),
-    Preset("compatible", "anything else that speaks OpenAI's API", "OpenAI", "?", ()),
+    Preset("compatible", "anything OpenAI-compatible, at an address of yours", "OpenAI", "?", ()),
 )  # fmt: skip
 
 

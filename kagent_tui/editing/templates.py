@@ -267,14 +267,10 @@ class Series(NamedTuple):
 
 # The first things people do with kagent (reference users.md): each object opens in turn, filled in.
 SERIES: Final[Mapping[str, Series]] = {
-    "walk-web-reader": Series(
-        "Q&A: key, Qwen model, fetch server and an agent that reads web pages", (_QWEN_KEY, _QWEN, _MCP_STDIO, _READER)
-    ),
-    "walk-mcp-http": Series(
-        "MCP over HTTP: token, remote server and an agent that uses it", (_HEADER, _MCP_REMOTE, _REMOTE_AGENT)
-    ),
+    "walk-web-reader": Series("key, Qwen model, fetch, agent", (_QWEN_KEY, _QWEN, _MCP_STDIO, _READER)),
+    "walk-mcp-http": Series("token, remote server, agent", (_HEADER, _MCP_REMOTE, _REMOTE_AGENT)),
     "walk-kubernetes": Series(
-        "Kubernetes operations: a Kubernetes MCP server with long calls, and an agent that diagnoses",
+        "Kubernetes tools, an agent that diagnoses",
         (_KUBERNETES, _OPERATIONS),
     ),
 }

@@ -147,7 +147,7 @@ class EditorScreen(BaseScreen[Applied | None]):
         elif self._external:
             self.action_external()
 
-    @work(exclusive=True, group="look")
+    @work(exclusive=True, group="first")
     async def _open_first_view(self) -> None:
         # The schema is read outside of the loop: it imports every resource type.
         problems = await asyncio.to_thread(check, self.text)
@@ -270,6 +270,8 @@ class EditorScreen(BaseScreen[Applied | None]):
     async def _look(self) -> None:
         """Judge and keep what is there, once the person pauses."""
         self.keep()
+        if not self._ready:
+            return
         text = self.text
         problems = await asyncio.to_thread(check, text)
         if text == self.text and self.is_running:

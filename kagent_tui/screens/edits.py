@@ -60,9 +60,9 @@ class EditActions:
     async def new(self, cluster: Cluster, name: str = "") -> None:
         """Make an object from a template, or several from a series."""
         if not name:
-            items = [Item(key, key, template.title) for key, template in TEMPLATES.items()]
+            items = [Item("wizard", "wizard", "a model and an agent, step by step")]
+            items += [Item(key, key, template.title) for key, template in TEMPLATES.items()]
             items += [Item(key, key, series.title) for key, series in SERIES.items()]
-            items.append(Item("wizard", "wizard", "asks for a model and an agent, step by step"))
             picked = await self._app.push_screen_wait(PickScreen("Begin with", items))
             if not picked:
                 return

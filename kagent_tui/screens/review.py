@@ -8,6 +8,7 @@ from textual.widget import Widget
 
 from kagent_tui.cluster.workspace import Workspace
 from kagent_tui.editing.edit import Reviewed
+from kagent_tui.editing.owners import Owner
 from kagent_tui.render.text import BLANK, Line, Tone, head, line, note, span
 from kagent_tui.render.yaml import diff_lines
 from kagent_tui.screens.base import BaseScreen
@@ -57,4 +58,12 @@ def review_lines(reviewed: Reviewed, context: str) -> list[Line]:
                 span("lines; the server has checked it", Tone.DIM),
             )
         )
+    lines += [_owner_line(one) for one in reviewed.others]
     return [*lines, BLANK, *diff_lines(reviewed.changes)]
+
+
+def _owner_line(owner: Owner) -> Line:
+    fields = ", ".join(owner.fields[:3]) + (f" and {len(owner.fields) - 3} more" if len(owner.fields) > 3 else "")
+    words = "applies this and may put its value back" if owner.applies else "set this last"
+    tone = Tone.WARN if owner.applies else Tone.DIM
+    return line(span(f"{owner.manager} ", Tone.KEY), span(f"{words}: ", tone), span(fields), indent=2)

@@ -41,12 +41,18 @@ _COLUMNS = (
 )
 
 
+class ToolTable(LiveTable, inherit_bindings=False):
+    """Rows where space chooses and does not turn pages."""
+
+    BINDINGS = bindings("move", without="space")
+
+
 class ToolsScreen(BaseScreen[list[JsonObject] | None]):
     """Answers with the agent's tools, None when the draft stays as it is."""
 
     CSS_PATH: ClassVar = ["tools.tcss"]
     BINDINGS = bindings("tools")
-    AUTO_FOCUS = "LiveTable"
+    AUTO_FOCUS = "ToolTable"
 
     def __init__(self, workspace: Workspace, cluster: Cluster, agent: JsonObject) -> None:
         super().__init__(workspace, trail="tools")
@@ -57,7 +63,7 @@ class ToolsScreen(BaseScreen[list[JsonObject] | None]):
     def body(self) -> Iterable[Widget]:
         about = TextPane(id="about")
         about.can_focus = False
-        yield Horizontal(LiveTable(), about, id="panes")
+        yield Horizontal(ToolTable(), about, id="panes")
 
     def on_mount(self) -> None:
         self._show()

@@ -24,9 +24,17 @@ _SHOWN = {
 _PRIORITY: frozenset[Scope] = frozenset({"edit", "chat", "compose", "words"})
 
 
-def bindings(*scopes: Scope) -> list[BindingType]:
-    """Return the bindings of all commands of some scopes; ids are the commands', so that a key map can move them."""
-    return [cast("BindingType", _binding(command)) for command in COMMANDS.of(*scopes) if command.default_keys]
+def bindings(*scopes: Scope, without: str = "") -> list[BindingType]:
+    """Return the bindings of all commands of some scopes; ids are the commands', so that a key map can move them.
+
+    ``without`` is a key that means something else here.
+    """
+    found: list[BindingType] = []
+    for command in COMMANDS.of(*scopes):
+        keys = tuple(key for key in command.default_keys if key != without)
+        if keys:
+            found.append(cast("BindingType", _binding(command, keys)))
+    return found
 
 
 def shown_key(key: str) -> str:
@@ -36,8 +44,8 @@ def shown_key(key: str) -> str:
     return _SHOWN.get(key) or key_to_character(key) or key
 
 
-def _binding(command: Command) -> Binding:
+def _binding(command: Command, keys: tuple[str, ...]) -> Binding:
     return Binding(
-        ",".join(command.default_keys), command.action, command.title, show=command.footer > 0, id=command.id,
+        ",".join(keys), command.action, command.title, show=command.footer > 0, id=command.id,
         tooltip=command.help, priority=command.scope in _PRIORITY,
     )  # fmt: skip

@@ -31,7 +31,7 @@ _TITLE_CELLS = 26
 class FormPane(ScrollView, can_focus=True):
     """One row per field; the cursor stays on its field while rows come and go."""
 
-    BINDINGS = bindings("move", "form")
+    BINDINGS = [*bindings("form"), *bindings("move", without="space")]  # noqa: RUF012 - Textual's own
     COMPONENT_CLASSES: ClassVar[set[str]] = {*PAINT_CLASSES}
 
     class Asked(Message):

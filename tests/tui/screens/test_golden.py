@@ -44,7 +44,7 @@ ROADS = {
     "which-key": ("K", "keys here and now"),
     "jump": ("f", "acoordinator"),
     "delete": ("j j j D", "would break"),
-    "editor": ("e", "esc close"),
+    "editor": ("e", "cannot be changed later"),
     "namespaces": ("n", "all namespaces"),
     "sort": ("s", "again turns round"),
     "new": ("N", "mcp-stdio"),
