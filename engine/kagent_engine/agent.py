@@ -10,9 +10,10 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
+from kagent_api.prices import Price
 from kagent_engine.compaction import CompactionRules, plan, summarise
 from kagent_engine.errors import StoreUnavailable
 from kagent_engine.events import (
@@ -27,7 +28,7 @@ from kagent_engine.events import (
     TurnEvent,
     Warned,
 )
-from kagent_engine.history import Author, conversation, open_pause
+from kagent_engine.history import Author, conversation, open_pause, spent
 from kagent_engine.loop import Limits, Turn, run_turn
 from kagent_engine.memory import Recollection
 from kagent_engine.models.base import FilePart, Model, ModelError, TextPart
@@ -68,6 +69,8 @@ class Agent:
     memory: Recollection | None = None
     compaction: CompactionRules | None = None
     summarizer: Model | None = None
+    fallbacks: Sequence[Model] = ()
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     _compacting: dict[tuple[str, str], asyncio.Task[None]] = field(
         default_factory=dict[tuple[str, str], asyncio.Task[None]], repr=False
     )
@@ -108,7 +111,8 @@ class Agent:
         await asyncio.gather(*compacting, return_exceptions=True)
         for source in self.sources:
             await source.aclose()
-        await self.model.aclose()
+        for model in (self.model, *self.fallbacks):
+            await model.aclose()
         if self.memory is not None:
             await self.memory.aclose()
         if self.summarizer is not None:
@@ -143,6 +147,7 @@ class Agent:
 
     async def _run(self, session: Session, request: TurnRequest, emit: Emit) -> Outcome:
         record = _Record(Author(self.name, request.invocation_id))
+        before = spent(session.events)
         waiting = open_pause(session.events) if request.answers else ()
         opening = self._opening(record.author, request, waiting)
         history = conversation([*session.events, opening], waiting=[item.call.id for item in waiting])
@@ -168,6 +173,8 @@ class Agent:
                 limits=self.limits,
                 waiting=waiting,
                 answers=request.answers,
+                fallbacks=self.fallbacks,
+                prices=self.prices,
             )
             outcome = ended = await run_turn(turn, note)
         finally:
@@ -175,7 +182,7 @@ class Agent:
             complaint = await saved or await self._save(session, record.events)
         if complaint:
             await emit(complaint)
-        return ended
+        return replace(ended, session_usage=before + ended.usage)
 
     async def _notes(self, session: Session, request: TurnRequest, emit: Emit) -> str:
         """Return what a session's first message brings back to memory; a memory that is away costs only that."""

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from kagent_api.engine_config import Compaction, MemorySettings
+from kagent_api.prices import Price, price_of, read_prices
 from kagent_engine.agent import Agent
 from kagent_engine.compaction import CompactionRules
 from kagent_engine.config import Configuration
-from kagent_engine.errors import ConfigError
+from kagent_engine.errors import ConfigError, InvalidSpec
 from kagent_engine.loop import Limits
 from kagent_engine.memory import LoadMemory, Recollection, SaveMemory, build_embedder
+from kagent_engine.models.base import Model
 from kagent_engine.models.factory import build_model
 from kagent_engine.server.app import Serving
 from kagent_engine.sessions import Store, open_store
@@ -47,10 +49,14 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
     memory = _memory(config.memory, store) if config.memory else None
     skills = _skills(settings)
     servers = (*config.http_tools, *config.sse_tools)
+    model = build_model(config.model, paths=settings.paths)
+    fallbacks = [build_model(each, paths=settings.paths) for each in config.fallback_models]
     agent = Agent(
         name=settings.name.replace("-", "_"),
         instruction=config.instruction + skills.notes,
-        model=build_model(config.model, paths=settings.paths),
+        model=model,
+        fallbacks=fallbacks,
+        prices=_prices([model, *fallbacks], settings),
         store=store,
         sources=sources.all,
         own_tools=[AskUser(), *([SaveMemory(memory), LoadMemory(memory)] if memory else []), *skills.tools],
@@ -86,6 +92,22 @@ def _memory(settings: MemorySettings, store: Store) -> Recollection | None:
     except ConfigError as error:
         logger.warning("there is no memory: %s", error)
         return None
+
+
+def _prices(models: Sequence[Model], settings: Settings) -> dict[str, Price]:
+    """Return the prices of the models that have one, by name.
+
+    Raises:
+        ConfigError: the person's own list cannot be used.
+    """
+    own: dict[str, Price] = {}
+    if settings.prices_file is not None:
+        try:
+            own = read_prices(settings.paths.resolve(str(settings.prices_file)))
+        except InvalidSpec as error:
+            raise ConfigError("environment", str(error), field="KAGENT_TUI_PRICES") from error
+    found = {model.name: price_of(model.name, own) for model in models}
+    return {name: price for name, price in found.items() if price is not None}
 
 
 class _Skills(NamedTuple):

@@ -148,10 +148,11 @@ class Compacted:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The turn is over and has an answer."""
+    """The turn is over and has an answer. ``session_usage`` is what the whole session took, this turn included."""
 
     text: str
     usage: Usage = field(default_factory=Usage)
+    session_usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,7 @@ class Paused:
     pending: tuple[Pending, ...]
     usage: Usage = field(default_factory=Usage)
     note: str = ""
+    session_usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ class Failed:
     code: str
     message: str
     usage: Usage = field(default_factory=Usage)
+    session_usage: Usage = field(default_factory=Usage)
 
 
 Outcome: TypeAlias = Completed | Paused | Failed

@@ -41,6 +41,7 @@ __all__ = [
     "event_time",
     "open_pause",
     "pause_parts",
+    "spent",
     "usage_metadata",
 ]
 
@@ -127,8 +128,8 @@ class Author:
 
 
 def usage_metadata(usage: Usage) -> JsonObject:
-    """Return token counts under the names that upstream's readers know (camelCase is theirs)."""
-    counts = {
+    """Return token counts under the names that upstream's readers know (camelCase is theirs); ``costUsd`` is ours."""
+    counts: JsonObject = {
         "promptTokenCount": usage.input_tokens,
         "candidatesTokenCount": usage.output_tokens,
         "totalTokenCount": usage.input_tokens + usage.output_tokens,
@@ -137,7 +138,23 @@ def usage_metadata(usage: Usage) -> JsonObject:
         counts["cachedContentTokenCount"] = usage.cached_tokens
     if usage.thought_tokens:
         counts["thoughtsTokenCount"] = usage.thought_tokens
+    if usage.cost is not None:
+        counts["costUsd"] = round(usage.cost, 8)
     return counts
+
+
+def spent(events: Sequence[JsonObject]) -> Usage:
+    """Return what a session's model calls took so far."""
+    total = Usage()
+    for event in events:
+        if counts := as_object(event.get("usage_metadata")):
+            cost = counts.get("costUsd")
+            total += Usage(
+                *(int(counts.get(name) or 0) for name in ("promptTokenCount", "candidatesTokenCount")),
+                *(int(counts.get(name) or 0) for name in ("cachedContentTokenCount", "thoughtsTokenCount")),
+                cost=float(cost) if isinstance(cost, int | float) else None,
+            )
+    return total
 
 
 def pause_parts(pending: Sequence[Pending]) -> list[JsonObject]:

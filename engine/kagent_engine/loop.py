@@ -11,9 +11,11 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final, assert_never
 
+from kagent_api.prices import Price
 from kagent_engine.errors import ToolFailed
 from kagent_engine.events import (
     Ask,
@@ -79,6 +81,8 @@ class Turn:
     limits: Limits = field(default_factory=Limits)
     waiting: Sequence[Pending] = ()
     answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
+    fallbacks: Sequence[Model] = ()
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
 
 
 @dataclass(slots=True)
@@ -143,32 +147,58 @@ async def run_turn(turn: Turn, emit: Emit) -> Outcome:
 
 
 async def _ask_model(turn: Turn, messages: Sequence[Message], emit: Emit) -> _Reply:
+    """Ask the model, and where it cannot answer the ones that stand in for it, in their order.
+
+    What a model has begun to show is never said again by another: then its fault is the turn's.
+    """
+    models = (turn.model, *turn.fallbacks)
+    for model, after in pairwise(models):
+        try:
+            return await _ask(turn, model, messages, emit)
+        except _Unanswered as fault:
+            note = f"{fault.error}; asking {after.name} instead"
+            await emit(Warned("model_fallback", note, model.name))
+    try:
+        return await _ask(turn, models[-1], messages, emit)
+    except _Unanswered as fault:
+        raise fault.error from fault.error.__cause__
+
+
+class _Unanswered(Exception):
+    """A model could not answer, and nothing of an answer was shown."""
+
+    def __init__(self, error: ModelError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+async def _ask(turn: Turn, model: Model, messages: Sequence[Message], emit: Emit) -> _Reply:
     """Stream one model call; repeat it after a fault that may pass, as long as nothing was shown."""
     attempt = 0
     while True:
         reply = _Reply()
         try:
-            await _stream(turn, messages, reply, emit)
+            await _stream(turn, model, messages, reply, emit)
         except ModelError as error:
             if reply.begun:
                 await _publish(turn, reply, emit, broken=True)
                 raise
             if not error.retryable or attempt >= turn.limits.retries:
-                raise
+                raise _Unanswered(error) from error
             delay = error.retry_after if error.retry_after is not None else turn.limits.retry_seconds * 2**attempt
             if delay > turn.limits.longest_retry_seconds:
-                raise
+                raise _Unanswered(error) from error
             attempt += 1
-            await emit(Warned("model_retry", f"{error}; trying again in {delay:.1f} s", turn.model.name))
+            await emit(Warned("model_retry", f"{error}; trying again in {delay:.1f} s", model.name))
             await asyncio.sleep(delay)
             continue
         await _publish(turn, reply, emit)
         return reply
 
 
-async def _stream(turn: Turn, messages: Sequence[Message], reply: _Reply, emit: Emit) -> None:
+async def _stream(turn: Turn, model: Model, messages: Sequence[Message], reply: _Reply, emit: Emit) -> None:
     request = ModelRequest(messages, turn.tools.specs, turn.api_key)
-    async for event in turn.model.stream(request):
+    async for event in model.stream(request):
         match event:
             case TextDelta(text):
                 reply.text.append(text)
@@ -179,11 +209,16 @@ async def _stream(turn: Turn, messages: Sequence[Message], reply: _Reply, emit: 
             case ToolCall():
                 reply.calls.append(event)
             case Usage():
-                reply.usage = event
+                price = turn.prices.get(model.name)
+                reply.usage = event if price is None else _priced(event, price)
             case Finish():
                 reply.finish = event
             case _:
                 assert_never(event)
+
+
+def _priced(usage: Usage, price: Price) -> Usage:
+    return replace(usage, cost=price.of(usage.input_tokens, usage.output_tokens, usage.cached_tokens))
 
 
 async def _publish(turn: Turn, reply: _Reply, emit: Emit, *, broken: bool = False) -> None:

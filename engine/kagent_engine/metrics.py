@@ -34,6 +34,7 @@ class Metrics:
         self._tools: Counter[tuple[str, str]] = Counter()
         self._warnings: Counter[str] = Counter()
         self._tokens: Counter[str] = Counter()
+        self._dollars = 0.0
         self._model_calls = 0
         self._model_seconds = 0.0
         self._turn_seconds = 0.0
@@ -79,6 +80,7 @@ class Metrics:
             *_family("model_calls_total", "counter", {"": self._model_calls}),
             *_family("model_seconds_total", "counter", {"": round(self._model_seconds, 6)}),
             *_family("tokens_total", "counter", {f'kind="{key}"': count for key, count in self._tokens.items()}),
+            *_family("cost_dollars_total", "counter", {"": round(self._dollars, 8)}),
             *_family(
                 "tool_calls_total",
                 "counter",
@@ -95,6 +97,7 @@ class Metrics:
                 self._model_seconds += event.seconds
                 self._tokens["input"] += event.usage.input_tokens
                 self._tokens["output"] += event.usage.output_tokens
+                self._dollars += event.usage.cost or 0.0
             case ToolReturned():
                 self._tools[event.call.name, "error" if event.is_error else "ok"] += 1
             case Warned():

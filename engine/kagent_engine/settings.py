@@ -64,6 +64,7 @@ class Settings:
     host_name: str = ""
     skills_folder: Path | None = None
     contained: bool = True
+    prices_file: Path | None = None
 
     @property
     def agent_id(self) -> str:
@@ -94,6 +95,7 @@ class Settings:
             host_name=env.get("HOSTNAME") or "",
             skills_folder=Path(env["KAGENT_SKILLS_FOLDER"]) if env.get("KAGENT_SKILLS_FOLDER") else None,
             contained=not env.get("KAGENT_TUI_PATHS"),
+            prices_file=Path(env["KAGENT_TUI_PRICES"]) if env.get("KAGENT_TUI_PRICES") else None,
         )
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from kagent_api.engine_config import EngineConfig
+from kagent_api.prices import Price
 from kagent_engine.card import build_card
 from kagent_engine.compaction import CompactionRules
 from kagent_engine.compose import compose
 from kagent_engine.config import Configuration
+from kagent_engine.errors import ConfigError
 from kagent_engine.server.app import Serving
 from kagent_engine.settings import PathMap, Settings
 
@@ -79,3 +81,22 @@ def test_mount_paths_are_found_by_the_longest_prefix() -> None:
     assert paths.resolve("/etc/kagent/headers/x") == Path("/b/x")
     assert paths.resolve("/etc/kagent/x") == Path("/a/x")
     assert paths.resolve("/etc/kagentx") == Path("/etc/kagentx")
+
+
+async def test_prices_and_models_that_stand_in_reach_the_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    (tmp_path / "prices.json").write_text('{"m": [1, 2]}')
+    read = EngineConfig.model_validate(
+        {"model": MODEL, "instruction": "", "fallback_models": [MODEL | {"model": "gpt-4o"}, MODEL | {"model": "x"}]}
+    )
+    settings = Settings(state_dir=tmp_path, prices_file=tmp_path / "prices.json")
+    agent = compose(Configuration(read, {"name": "x"}), settings, url="http://here").agent
+
+    assert [model.name for model in agent.fallbacks] == ["gpt-4o", "x"]
+    assert set(agent.prices) == {"m", "gpt-4o"}
+    assert agent.prices["m"] == Price(1, 2)
+    await agent.aclose()
+
+    (tmp_path / "prices.json").write_text('{"m": 3}')
+    with pytest.raises(ConfigError, match="KAGENT_TUI_PRICES"):
+        compose(Configuration(read, {"name": "x"}), settings, url="http://here")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kagent_api.prices import Price
 from kagent_engine.events import Completed, Failed, ModelReplied, Paused, TextChunk, ToolReturned, Warned
 from kagent_engine.loop import Limits, Turn, run_turn
 from kagent_engine.models.base import (
@@ -193,6 +194,40 @@ async def test_retries_end_and_a_wait_that_is_too_long_is_not_waited(model: Any)
     outcome, _ = await run(model)
     assert isinstance(outcome, Failed)
     assert len(model.requests) == 4
+
+
+async def test_a_model_that_cannot_answer_is_stood_in_for_by_the_next(model: Any) -> None:
+    model.plan.append([ModelError("no such key", status=401, code="AUTH")])
+    second, third = type(model)(name="second"), type(model)(name="third")
+    for _ in range(3):
+        second.plan.append([ModelError("busy", status=503, retryable=True, retry_after=0.0)])
+    third.says("from the third")
+
+    outcome, events = await run(model, fallbacks=[second, third], prices={"third": Price(2.0, 8.0)})
+
+    assert outcome == Completed("from the third", Usage(10, 5, cost=60 / 1_000_000))
+    warned = [(event.code, event.source) for event in events if isinstance(event, Warned)]
+    assert warned == [
+        ("model_fallback", "planned"),
+        ("model_retry", "second"),
+        ("model_retry", "second"),
+        ("model_fallback", "second"),
+    ]
+    assert "no such key; asking second instead" in next(e.message for e in events if isinstance(e, Warned))
+
+
+async def test_what_a_model_began_to_show_is_not_said_again_by_another_and_the_last_fault_is_told(model: Any) -> None:
+    second = type(model)(name="second")
+    model.plan.append([TextDelta("half"), ModelError("gone", code="API_ERROR")])
+    outcome, _ = await run(model, fallbacks=[second])
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, second.requests) == ("API_ERROR", [])
+
+    model.plan.append([ModelError("gone", code="API_ERROR")])
+    second.plan.append([ModelError("refused too", code="AUTH")])
+    outcome, _ = await run(model, fallbacks=[second])
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.message) == ("AUTH", "refused too")
 
 
 async def test_a_pause_keeps_what_needs_no_approval_and_resumes_without_running_it_again(model: Any) -> None:

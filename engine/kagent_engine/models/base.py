@@ -101,12 +101,13 @@ class ThoughtDelta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call, as the provider counted them."""
+    """Tokens of one call, as the provider counted them, and their list price in US dollars where it is known."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     thought_tokens: int = 0
+    cost: float | None = None
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -114,6 +115,7 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cached_tokens + other.cached_tokens,
             self.thought_tokens + other.thought_tokens,
+            self.cost if other.cost is None else (self.cost or 0.0) + other.cost,
         )
 
 

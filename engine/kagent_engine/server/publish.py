@@ -105,7 +105,12 @@ class Publisher:
     async def end(self, outcome: Outcome) -> None:
         """Say how the turn ended; nothing may follow."""
         self._gather.flush()
-        metadata = self._identity.event({"usage_metadata": usage_metadata(outcome.usage)})
+        metadata = self._identity.event(
+            {
+                "usage_metadata": usage_metadata(outcome.usage),
+                "session_usage_metadata": usage_metadata(outcome.session_usage),
+            }
+        )
         match outcome:
             case Completed():
                 self._wire.before_end()

@@ -269,6 +269,8 @@ class EngineConfig(Section):
     context_config: ContextConfig | None = None
     share_tools: bool | None = None
     session_db_url: str | None = None
+    # Ours alone: models that stand in, in this order, for one that cannot answer. Upstream's engines ignore the key.
+    fallback_models: Annotated[tuple[ModelSettings, ...], _none_as(())] = ()
 
     @classmethod
     def from_json(cls, text: str | bytes, *, source: str = "config.json") -> EngineConfig:

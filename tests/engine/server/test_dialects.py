@@ -139,6 +139,18 @@ async def test_the_next_turn_of_a_session_knows_what_was_said(serve_engine: Any,
     assert texts == ["Be brief.", "one", "first answer", "two"]
 
 
+async def test_the_end_of_a_turn_tells_what_the_whole_session_took(serve_engine: Any, model: Any) -> None:
+    model.says("one").says("two")
+    engine = await serve_engine()
+    totals: list[tuple[int, int]] = []
+    for _ in range(2):
+        events = await engine.raw.stream_03("hi", contextId="counted")
+        metadata = events[-1]["metadata"]
+        counts = (metadata[f"kagent_{name}usage_metadata"]["totalTokenCount"] for name in ("", "session_"))
+        totals.append((next(counts), next(counts)))
+    assert totals == [(15, 15), (15, 30)]
+
+
 async def test_a_message_that_is_not_streamed_returns_the_finished_task(serve_engine: Any, model: Any) -> None:
     model.says("a").says("b")
     engine = await serve_engine()
