@@ -15,6 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -95,6 +96,7 @@ class TranscriptCache:
         self._clock = clock
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
+        self._keeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keep-panes")
 
     async def events(self, key: SessionKey) -> list[Timed]:
         """Return what is kept of a session, in order."""
@@ -174,17 +176,18 @@ class TranscriptCache:
         return [OpenPane(*row) for row in rows]
 
     def keep_panes_now(self, context: str, panes: Sequence[OpenPane]) -> None:
-        """Remember the panes that are open on a context; in a thread that a program's end waits for."""
+        """Remember the panes that are open on a context, in order, in a thread that a program's end waits for."""
 
         def change(db: sqlite3.Connection) -> None:
             db.execute("delete from pane where context = ?", (context,))
             rows = [(context, place, *pane) for place, pane in enumerate(panes)]
             db.executemany("insert into pane values (?, ?, ?, ?, ?)", rows)
 
-        threading.Thread(target=self._locked, args=(change, None)).start()
+        self._keeper.submit(self._locked, change, None)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, after what is still to be written."""
+        self._keeper.shutdown()
         with self._lock:
             if self._database is not None:
                 self._database.close()

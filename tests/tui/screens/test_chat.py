@@ -661,9 +661,11 @@ async def test_a_kept_session_opens_at_once_and_outlives_the_server(
     found = [each.event for each in await cache.events(key._replace(id="s1"))]
     assert UserMessage("an older prompt") in found
     assert await cache.find("here", "admin@kagent.dev", "NEEDLE it") == {"s1"}
-    panes = await cache.panes("here")
-    assert [(pane.agent, pane.draft) for pane in panes] == [("kagent/time", ""), ("kagent/time", "not sent yet")]
     cache.close()
+    again = TranscriptCache(tmp_path / "chats.sqlite3")
+    panes = await again.panes("here")
+    assert [(pane.agent, pane.draft) for pane in panes] == [("kagent/time", ""), ("kagent/time", "not sent yet")]
+    again.close()
 
 
 async def test_code_and_links_are_taken_from_an_answer(
