@@ -9,6 +9,7 @@ from collections.abc import Callable
 from bench.chat import chat
 from bench.dashboard import dashboard
 from bench.engine import engine, soak
+from bench.gateway import gateway
 from bench.localcluster import localcluster
 from bench.operator import operator
 from bench.road import Figure, road
@@ -19,6 +20,7 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "soak": soak,
     "localcluster": localcluster,
     "dashboard": dashboard,
+    "gateway": gateway,
     "chat": chat,
     "operator": operator,
 }
