@@ -17,6 +17,9 @@ __all__ = ["AGGREGATED", "Discovery"]
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
+# In the order in which a real server lists them.
+_CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+
 # Verbs of what follows a resource's name; status and scale take no create.
 _SUBRESOURCE_VERBS: dict[str, tuple[str, ...]] = {
     "status": ("get", "patch", "update"),
@@ -83,7 +86,7 @@ class Discovery:
         for kind in self._kinds(group, version):
             resource: JsonObject = {
                 "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced, "kind": kind.kind,
-                "verbs": list(kind.verbs),
+                "verbs": list(_CUSTOM_VERBS if kind.crd else kind.verbs),
             }  # fmt: skip
             if kind.short_names:
                 resource["shortNames"] = list(kind.short_names)
@@ -92,7 +95,7 @@ class Discovery:
             if kind.stored:
                 resource["storageVersionHash"] = _storage_hash(kind)
             resources.append(resource)
-            for name in sorted(kind.subresources):
+            for name in sorted(kind.subresources, reverse=bool(kind.crd)):
                 of_group, of_version, of_kind = _subresource_kind(kind, name)
                 resources.append({
                     "name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced, "kind": of_kind,
@@ -112,7 +115,7 @@ class Discovery:
         for name in names:
             versions = [version for group, version in self._registry.group_versions() if group == name]
             items.append({
-                "metadata": {"name": name, "creationTimestamp": None},
+                "metadata": {"name": name},
                 "versions": [
                     {
                         "version": version,

@@ -174,11 +174,10 @@ def judge(kind: Kind, new: JsonObject, old: JsonObject | None) -> None:
         return
     # Metadata is judged above, by its own rules.
     structural = list(validate(kind.schema, {**new, "metadata": {}}, old=old and {**old, "metadata": {}}))
-    causes += structural
+    causes += structural + scale_faults(kind, new)
     if not any(cause.reason in _BLOCKING for cause in structural):
         causes += check_rules(kind.schema, new, old, transitions=kind.has_transitions)
     elif kind.has_rules:
         causes.append(_UNCHECKED)
-    causes += scale_faults(kind, new)
     if causes:
         raise invalid(kind, new["metadata"]["name"], causes)

@@ -216,7 +216,7 @@ class Writer:
         metadata = obj["metadata"]
         if metadata.setdefault("name", name) != name:
             raise BadRequest(f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})")
-        if metadata.get("managedFields"):
+        if metadata.get("managedFields") is not None:
             raise BadRequest("metadata.managedFields must be nil")
         if problems := type_problems(kind.schema, obj):
             raise _not_typed(kind, config, problems)

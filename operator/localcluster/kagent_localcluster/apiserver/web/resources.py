@@ -182,7 +182,9 @@ class ResourceHandler:
         deleted: list[JsonObject] = []
         for body in listing.bodies:
             metadata = orjson.loads(body)["metadata"]
-            deleted.append(self.deleter.delete(kind, metadata.get("namespace", ""), metadata["name"], options).obj)
+            last = self.deleter.delete(kind, metadata.get("namespace", ""), metadata["name"], options).obj
+            typed = ("apiVersion", "kind") if not kind.crd else ()
+            deleted.append({key: value for key, value in last.items() if key not in typed})
         metadata = {"resourceVersion": listing.metadata["resourceVersion"]}
         await send_json(
             request,
