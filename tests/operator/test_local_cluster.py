@@ -38,6 +38,7 @@ from kagent_api.kube.resources import (
 from kagent_operator.manifests import Installation, manifests
 from kagent_operator.reconcile import Operator
 from kagent_operator.reconcile.discovery import Target, Tool
+from kagent_operator.reconcile.keys import Key
 from kagent_operator.translate import Settings
 
 JsonObject = dict[str, Any]
@@ -228,6 +229,19 @@ async def test_agents_made_before_what_they_need_become_ready_under_the_operator
             return any(event["message"] == "Accepted: Agent configuration accepted" for event in events)
 
         await eventually(told)
+
+
+async def test_helms_releases_are_not_kept(cluster: Cluster) -> None:
+    async with _operator(cluster, _time_tools) as operator:
+        await operator.started.wait()
+        for name, kind in (("release", "helm.sh/release.v1"), ("after", "Opaque")):
+            await cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": kind})
+
+        async def heard() -> bool:
+            return operator.cache.has(Key("Secret", "kagent", "after"))
+
+        await eventually(heard)
+        assert not operator.cache.has(Key("Secret", "kagent", "release"))
 
 
 async def test_a_restarted_operator_changes_nothing(cluster: Cluster) -> None:

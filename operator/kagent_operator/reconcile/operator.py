@@ -47,6 +47,8 @@ __all__ = ["WATCHED", "Operator"]
 _log = logging.getLogger(__name__)
 # Providers add models now and then; their lists are long and their limits count every question.
 _MODELS_INTERVAL: Final = 3600.0
+# Helm keeps each release in a Secret of up to a megabyte, which no resource of ours refers to.
+_NO_RELEASES: Final = "type!=helm.sh/release.v1"
 
 WATCHED: Final[tuple[Resource, ...]] = (
     AGENTS,
@@ -92,7 +94,8 @@ class Operator:
             on_delta: Callable[[Delta], None],
             on_state: Callable[[LinkState], None],
         ) -> Reflector:
-            return Reflector(client, resource, namespace, on_delta=on_delta, on_state=on_state)
+            unread = _NO_RELEASES if resource is SECRETS else ""
+            return Reflector(client, resource, namespace, field_selector=unread, on_delta=on_delta, on_state=on_state)
 
         self.cache = Cache(watched, namespaces, make_reflector, self.controller.on_change)
         self.events = EventRecorder(client, now, instance=instance)
