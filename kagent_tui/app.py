@@ -36,6 +36,7 @@ from kagent_tui.config.fields import THEMES
 from kagent_tui.config.keymap import resolve
 from kagent_tui.editing.drafts import DraftStore
 from kagent_tui.editing.state import log_file, state_home, write_log_to_file
+from kagent_tui.render.fleet import CONTEXT
 from kagent_tui.render.text import Tone
 from kagent_tui.screens.base import BaseScreen, Host, Unsaved
 from kagent_tui.screens.browse import BrowseScreen
@@ -171,7 +172,10 @@ class KagentApp(Host):
         self._fallback = opened.fallback
         context = opened.client.access.context
         readonly = options.readonly or (self.guarded(context) and context not in self._unlocked)
-        cluster = Cluster(opened.client, namespaces=opened.namespaces, readonly=readonly, on_link=self._link_changed)
+        namespaces = opened.namespaces
+        if not options.namespaces and not options.all_namespaces:
+            namespaces = self.config.context(context).namespaces or namespaces
+        cluster = Cluster(opened.client, namespaces=namespaces, readonly=readonly, on_link=self._link_changed)
         if self._snapshots is not None:
             snapshot = await asyncio.to_thread(self._snapshots.read, cluster.scope)
             if snapshot is not None:
@@ -396,6 +400,18 @@ class KagentApp(Host):
         if chosen:
             self.open(self.workspace.options.with_context(chosen[0]))
 
+    def action_fleet(self, names: str = "") -> None:
+        known = self.workspace.context_names()
+        wanted = [one for one in names.replace(",", " ").split() if one] or known
+        unknown = [one for one in wanted if one not in known]
+        if unknown:
+            self._say(f"no context {unknown[0]!r}; there are: {', '.join(known) or 'none'}", Tone.WARN)
+            return
+        from kagent_tui.screens.fleet import FleetScreen
+
+        self._close_screens()
+        self.push_screen(FleetScreen(self.workspace, wanted, self._opener))
+
     def action_readonly(self, wanted: str = "") -> None:
         on = {"on": True, "off": False}.get(wanted, not self.workspace.readonly)
         self.workspace.options = replace(self.workspace.options, readonly=on)
@@ -555,7 +571,9 @@ class KagentApp(Host):
     @on(ReaderScreen.Followed)
     def _followed(self, event: ReaderScreen.Followed) -> None:
         cluster = self.workspace.cluster
-        if cluster is not None:
+        if event.ref.kind == CONTEXT:
+            self.open(self.workspace.options.with_context(event.ref.name))
+        elif cluster is not None:
             shows = self._objects.open if view_of(event.ref.kind) is not None else self._objects.yaml
             self._walk(shows(cluster, event.ref))
 

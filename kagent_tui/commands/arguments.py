@@ -36,6 +36,7 @@ def completers(workspace: Workspace) -> dict[str, Completer]:
     return {
         "app.ns": starting(["all", *known_namespaces(workspace)]),
         "app.ctx": starting(workspace.context_names()),
+        "app.fleet": starting(workspace.context_names()),
         "app.readonly": starting(["on", "off"]),
         "browse.sort": starting(sorted(columns)),
         "browse.new": starting([*TEMPLATES, *SERIES, "wizard"]),

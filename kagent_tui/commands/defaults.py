@@ -43,6 +43,8 @@ _APP = (
     Command("app.audit", "audit", "the decisions made on this machine", "app", (), ("audit",)),
     Command("app.ns", "ns", "choose namespaces", "app", ("n",), ("ns", "namespace", "n"), "NAME[,NAME]|all", footer=70),
     Command("app.ctx", "ctx", "choose a context", "app", (), ("ctx", "context", "contexts"), "[NAME]"),
+    Command("app.fleet", "fleet", "several contexts at once; without names all of the kubeconfig", "app", (),
+            ("fleet",), "[NAME,NAME]"),
     Command("app.readonly", "read-only", "switch writing off and on", "app", ("f2",), ("readonly", "ro"), "[on|off]"),
     Command("app.resync", "resync", "read everything again", "app", ("ctrl+r",), ("resync", "reconnect")),
     Command("app.theme", "theme", "choose colours", "app", (), ("theme", "skin"), "NAME"),
@@ -127,6 +129,8 @@ _LOGS = (
     Command("logs.follow", "follow", "follow the end, or stand still", "logs", ("f",), footer=12),
     Command("logs.previous", "previous", "the log of the container before its last restart", "logs", ("p",), footer=14),
     Command("logs.other", "next Pod", "the next container or Pod", "logs", ("tab",), footer=16),
+    Command("logs.since", "since", "since when: 500 lines, 5 minutes, an hour, a day", "logs", ("t",), footer=18),
+    Command("logs.mark", "mark", "draw a line here, to see what comes after it", "logs", ("m",), footer=19),
     Command("logs.save", "save", "save what is here to a file", "logs", ("ctrl+s",), footer=55),
 )
 

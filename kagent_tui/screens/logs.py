@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import datetime
 from typing import cast
 
 from textual import work
@@ -16,13 +17,14 @@ from kagent_tui.cluster.workloads import containers_of, newest_first, pod_select
 from kagent_tui.cluster.workspace import Workspace
 from kagent_tui.editing.state import state_home
 from kagent_tui.render.logs import log_line
-from kagent_tui.render.text import Line, Tone, note
+from kagent_tui.render.text import Line, Span, Tone, line, note
 from kagent_tui.screens.reader import ReaderScreen
 from kagent_tui.widgets.bindings import bindings
 
 __all__ = ["LogScreen"]
 
 FIRST_LINES = 500
+SINCE = {0: f"the last {FIRST_LINES} lines", 300: "the last 5 minutes", 3600: "the last hour", 86400: "the last day"}
 # As often as the screen is painted for chats; a chatty Pod writes thousands of lines between.
 FLUSH_SECONDS = 0.1
 
@@ -41,6 +43,8 @@ class LogScreen(ReaderScreen):
         self._source: tuple[str, str] = ("", "")
         self._chosen = False
         self._previous = False
+        # Seconds; 0 is the last lines, however old.
+        self._since = 0
         self._following = True
         self._waiting: list[Line] = []
 
@@ -83,7 +87,8 @@ class LogScreen(ReaderScreen):
         self.show_lines([])
         try:
             logs = self._cluster.client.logs(
-                pod, self._ref.namespace, container=container, follow=not self._previous, tail_lines=FIRST_LINES,
+                pod, self._ref.namespace, container=container, follow=not self._previous,
+                tail_lines=None if self._since else FIRST_LINES, since_seconds=self._since or None,
                 previous=self._previous,
             )  # fmt: skip
             async with aclosing(cast("AsyncGenerator[str]", logs)) as stream:
@@ -113,6 +118,16 @@ class LogScreen(ReaderScreen):
     def action_previous(self) -> None:
         self._previous = not self._previous
         self._read()
+
+    def action_since(self) -> None:
+        spans = list(SINCE)
+        self._since = spans[(spans.index(self._since) + 1) % len(spans)]
+        self.say(f"showing {SINCE[self._since]}")
+        self._read()
+
+    def action_mark(self) -> None:
+        moment = datetime.fromtimestamp(self.workspace.clock()).astimezone().strftime("%H:%M:%S")
+        self._waiting.append(line(Span(f"──── {moment} {'─' * 40}", Tone.HEAD)))
 
     def action_other(self) -> None:
         sources = self._sources()

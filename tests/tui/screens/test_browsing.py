@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+import pytest
 from textual.pilot import Pilot
 
+from kagent_api.kube import KubeconfigError
 from kagent_tui.app import KagentApp
 from kagent_tui.cluster.contexts import Opened, Options
 from kagent_tui.config import Config
@@ -114,3 +116,31 @@ async def test_ascii_draws_nothing_else(kube: MemoryKube, samples: type[Samples]
         await until(pilot, lambda: "coordinator" in drawn())
         assert drawn().isascii()
         assert "x 0/" in drawn()
+
+
+async def test_several_contexts_are_watched_at_once_and_one_that_fails_says_why(
+    samples: type[Samples], until: Until, text_of: TextOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clusters = {
+        "dev": samples.kube(samples.agent("good"), samples.model(), context="dev"),
+        "prod-eu": samples.kube(samples.agent("lost", modelConfig="nowhere"), context="prod-eu"),
+    }
+
+    def opener(options: Options) -> Opened:
+        found = clusters.get(options.context or "dev")
+        if found is None:
+            raise KubeconfigError("the plugin is missing", field="users", remedy="install it")
+        return Opened(found, ())
+
+    app = KagentApp(opener=opener, clock=lambda: samples.NOW)
+    monkeypatch.setattr(app.workspace, "context_names", lambda: ["dev", "prod-eu", "old"])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "good" in text_of(app))
+        await pilot.press("colon", *"fleet", "enter")
+        await until(pilot, lambda: "Agent kagent/lost  ✖ nowhere missing" in text_of(app))
+        assert "the plugin is missing" in text_of(app)
+        assert text_of(app).count("● live") >= 2
+        clusters["dev"].put(samples.agent("bad", modelConfig="gone"))
+        await until(pilot, lambda: "Agent kagent/bad  ✖ gone missing" in text_of(app))
+        await pilot.press("down", "down", "enter")
+        await until(pilot, lambda: "prod-eu" in text_of(app).splitlines()[0] and "▐Agents 1▌" in text_of(app))
