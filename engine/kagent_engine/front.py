@@ -43,11 +43,13 @@ class Front:
         self._app: App | None = None
         self._loaded = asyncio.Event()
         self.on_failure: Callable[[KagentError], None] = _raise
+        self.on_request: Callable[[], None] = _nothing
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
+        self.on_request()
         path = scope.get("path", "")
         if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}:
             if path in _CARD_PATHS:
@@ -93,6 +95,10 @@ class Front:
             self.on_failure(KagentError("the agent could not be loaded; the log says why"))
         finally:
             self._loaded.set()
+
+
+def _nothing() -> None:
+    return None
 
 
 def _raise(error: KagentError) -> None:

@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -56,6 +57,10 @@ class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         await self.on_tick(0)
         await self._stopping.wait()
+
+    def tell_time(self) -> None:
+        """Bring the Date header up to date, in the list that the request at hand has already been given."""
+        self.server_state.default_headers[:] = [(b"date", formatdate(usegmt=True).encode())]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen no more, drain, then do what uvicorn does."""
@@ -119,6 +124,7 @@ def run(directory: Path, settings: Settings, *, host: str, port: int) -> int:
         server.stop()
 
     front.on_failure = give_up
+    front.on_request = server.tell_time
     logger.info("agent %s listens on %s", settings.agent_id, url)
     asyncio.run(server.serve(sockets=[listener]))
     if failures:

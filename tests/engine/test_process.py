@@ -108,6 +108,7 @@ def test_a_request_that_comes_before_all_is_loaded_waits_for_it(started: tuple[s
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": {"id": "x"}}).encode()
     with urllib.request.urlopen(urllib.request.Request(url, body), timeout=30) as response:
         assert json.load(response)["error"]["code"] == -32001
+        assert len(response.headers.get_all("date")) == 1
 
 
 def test_nothing_heavy_is_loaded_to_serve(folder: Path) -> None:
