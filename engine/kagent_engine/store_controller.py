@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.request import getproxies
 
 import aiohttp
 import orjson
@@ -117,8 +118,11 @@ class ControllerStore:
         self, method: str, path: str, user_id: str, *, query: Mapping[str, str] | None = None, body: object = None
     ) -> object:
         if self._http is None:
-            # trust_env: cluster names resolve through HTTP_PROXY in the local cluster.
-            self._http = aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=True, headers={"X-Agent-Name": self._agent})
+            # trust_env: cluster names resolve through HTTP_PROXY in the local cluster. It reads the whole environment
+            # at every request, six a turn, so it is left off where there is no proxy.
+            self._http = aiohttp.ClientSession(
+                timeout=_TIMEOUT, trust_env=bool(getproxies()), headers={"X-Agent-Name": self._agent}
+            )
         headers = {"X-User-Id": user_id, "Content-Type": "application/json"}
         if token := await self._token.read():
             headers["Authorization"] = f"Bearer {token}"
