@@ -17,7 +17,7 @@ from kagent_tui.editing.owners import last_writer
 from kagent_tui.render.text import BLANK, Line, Span, Tone, head, line, note, span
 from kagent_tui.render.widths import pad
 from kagent_tui.render.yaml import diff_lines
-from kagent_tui.safety import clean
+from kagent_tui.safety import cell_width, clean
 from kagent_tui.screens.base import BaseScreen
 from kagent_tui.widgets.bindings import bindings
 from kagent_tui.widgets.text_pane import TextPane
@@ -120,15 +120,33 @@ def _side_by_side(clash: Clash, keep_mine: bool, current: bool, width: int, hidd
         line(Span("▶ " if current else "  ", Tone.WARN), span(clash.path, Tone.HEAD)),
         line(Span(pad(left[0], half), left[1]), Span(" │ ", Tone.DIM), Span(right[0], right[1])),
     ]
-    before, mine, theirs = (_value_lines(one, hidden) for one in (clash.before, clash.mine, clash.theirs))
+    before = {part for one in _value_lines(clash.before, hidden) for part in _folded(one, half)}
+    mine, theirs = (
+        [part for one in _value_lines(value, hidden) for part in _folded(one, half)]
+        for value in (clash.mine, clash.theirs)
+    )
     for number in range(max(len(mine), len(theirs))):
         sides: list[Span] = []
         for text in (mine, theirs):
             shown = text[number] if number < len(text) else ""
             tone = Tone.PLAIN if shown in before else Tone.VALUE
-            sides += [Span(pad(clean(shown, newlines=False), half), tone), Span(" │ ", Tone.DIM)]
+            sides += [Span(pad(shown, half), tone), Span(" │ ", Tone.DIM)]
         lines.append(line(*sides[:-1]))
     return lines
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Return a line of outside text, cleaned, in pieces of at most ``width`` cells."""
+    pieces = [""]
+    used = 0
+    for letter in clean(text, newlines=False):
+        cells = cell_width(letter)
+        if used + cells > width:
+            pieces.append("")
+            used = 0
+        pieces[-1] += letter
+        used += cells
+    return pieces
 
 
 def _value_lines(value: object, hidden: bool) -> Sequence[str]:
