@@ -26,7 +26,6 @@ EDITING_COMMANDS: Final = (
             footer=10),
     Command("edit.form", "form/YAML", "the same draft as a form, or as YAML", "edit", ("f3",), footer=12),
     Command("edit.external", "$EDITOR", "go on in $EDITOR", "edit", ("ctrl+e",), footer=20),
-    Command("edit.complete", "complete", "offer what may stand here", "edit", ("ctrl+@", "ctrl+space")),
     Command("edit.problem", "next problem", "go to the next problem", "edit", ("f8",), footer=30),
     Command("edit.reveal", "reveal", "show the values of this Secret", "edit", ("f6",), footer=35),
     Command("edit.revert", "start over", "back to what the server has", "edit", ("f5",), footer=40),

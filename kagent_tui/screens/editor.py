@@ -300,8 +300,6 @@ class EditorScreen(BaseScreen[Applied | None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "reveal":
             return self._is_secret
-        if action == "complete":
-            return not self.in_form
         return bool(self._problems) if action == "problem" else True
 
     @property

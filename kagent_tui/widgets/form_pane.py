@@ -18,7 +18,7 @@ from kagent_tui.editing.form import FormRow
 from kagent_tui.editing.source import Path
 from kagent_tui.render.text import Span, Tone
 from kagent_tui.render.widths import pad
-from kagent_tui.safety import clean
+from kagent_tui.safety import cell_width, clean, shorten
 from kagent_tui.widgets.bindings import bindings
 from kagent_tui.widgets.painting import PAINT_CLASSES, Painter
 
@@ -180,7 +180,8 @@ def _spans(row: FormRow, width: int) -> list[Span]:
     ]  # fmt: skip
     value = clean(row.value, newlines=False)
     if row.present:
-        spans.append(Span(value or "(empty)", Tone.VALUE if value else Tone.DIM))
+        left = max(8, width - sum(cell_width(part.text) for part in spans) - 1)
+        spans.append(Span(shorten(value, left) or "(empty)", Tone.VALUE if value else Tone.DIM))
     elif row.required:
         spans.append(Span("missing", Tone.WARN))
     elif "default" in row.schema:
