@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -16,6 +17,7 @@ from kagent_engine.loop import Limits
 from kagent_engine.memory import LoadMemory, Recollection, SaveMemory, build_embedder
 from kagent_engine.models.base import Model
 from kagent_engine.models.factory import build_model
+from kagent_engine.secrets import Redactor
 from kagent_engine.server.app import Serving
 from kagent_engine.sessions import Store, open_store
 from kagent_engine.settings import Settings
@@ -57,6 +59,7 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
         model=model,
         fallbacks=fallbacks,
         prices=_prices([model, *fallbacks], settings),
+        redactor=Redactor(os.environ, [settings.token_file]),
         store=store,
         sources=sources.all,
         own_tools=[AskUser(), *([SaveMemory(memory), LoadMemory(memory)] if memory else []), *skills.tools],
