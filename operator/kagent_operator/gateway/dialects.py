@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, cast
 
 from kagent_api.kube.resources import JsonObject
+from kagent_operator.gateway.push import push_config_to
 
 __all__ = [
     "METHODS", "Dialect", "dialect_of_task", "event_to", "legacy_state", "message_to", "result_to", "send_params_to",
@@ -118,6 +119,9 @@ def send_params_to(dialect: Dialect, params: JsonObject) -> JsonObject:
         written["message"] = message_to(dialect, params["message"])
     if isinstance(params.get("configuration"), dict):
         configuration = dict(_object(params["configuration"]))
+        for name in ("pushNotificationConfig", "taskPushNotificationConfig"):
+            if isinstance(configuration.get(name), dict):
+                configuration[name] = push_config_to(dialect, configuration[name])
         if dialect == "0.3":
             configuration["blocking"] = not configuration.pop("returnImmediately", False)
             _rename(configuration, "taskPushNotificationConfig", "pushNotificationConfig")

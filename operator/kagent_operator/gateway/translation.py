@@ -13,12 +13,13 @@ from typing import Any, cast
 from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.approvals import ask_in_words_of_1_0, decide_in_words_of_0_3
 from kagent_operator.gateway.dialects import METHODS, Dialect, event_to, result_to, send_params_to, wire_state
+from kagent_operator.gateway.push import PUSH_METHODS, push_params_to, push_result_to
 from kagent_operator.gateway.rpc import METHOD_NOT_FOUND, VERSION_NOT_SUPPORTED, Call
 
 __all__ = ["Translation", "is_unknown_method"]
 
-# Push notifications are set up differently in the two; who uses them speaks the agent's dialect.
-_TRANSLATED = frozenset({"message/send", "message/stream", "tasks/cancel", "tasks/resubscribe"})
+_CARD = "agent/getAuthenticatedExtendedCard"
+_TRANSLATED = frozenset({"message/send", "message/stream", "tasks/cancel", "tasks/resubscribe", _CARD}) | PUSH_METHODS
 _STREAMED = frozenset({"message/stream", "tasks/resubscribe"})
 _LARGEST_EVENT = 32 * 1024 * 1024
 
@@ -48,6 +49,8 @@ class Translation:
             params = send_params_to(self.dialect, params)
             if self.dialect == "0.3" and isinstance(params.get("message"), dict):
                 params["message"] = decide_in_words_of_0_3(params["message"])
+        elif self._legacy_method in PUSH_METHODS:
+            params = push_params_to(self.dialect, self._legacy_method, params)
         body = {"jsonrpc": "2.0", "id": self._call.id, "method": self._method, "params": params}
         return json.dumps(body).encode()
 
@@ -60,6 +63,9 @@ class Translation:
         if not isinstance(reply, dict) or "result" not in reply:
             return body
         content = cast("JsonObject", reply)
+        if self._legacy_method in PUSH_METHODS:
+            content["result"] = push_result_to(self._call.dialect, self._legacy_method, content["result"])
+            return json.dumps(content).encode()
         content["result"] = self._asking(result_to(self._call.dialect, self._legacy_method, content["result"]))
         return json.dumps(content).encode()
 
