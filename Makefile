@@ -3,7 +3,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-MEMBERS := -e '.[local]' -e engine -e operator -e 'operator/api[kube]' -e operator/localcluster
+MEMBERS := -e '.[local]' -e 'engine[otel]' -e operator -e 'operator/api[kube]' -e operator/localcluster
 PACKAGES := kagent_tui engine/kagent_engine operator/kagent_operator operator/api/kagent_api operator/localcluster/kagent_localcluster bench screenshots
 .DEFAULT_GOAL := help
 # Every agent is a process of its own: without byte code each would compile its imports at its start.

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 from kagent_api.prices import Price
@@ -55,6 +57,14 @@ class TurnRequest:
     invocation_id: str = field(default_factory=lambda: f"e-{uuid.uuid4()}")
 
 
+class Recorder(Protocol):
+    """Watches turns from outside, as tracing does."""
+
+    async def turn(self, context: CallContext, emit: Emit, work: Callable[[Emit], Awaitable[Outcome]]) -> Outcome: ...
+
+    async def aclose(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Agent:
     """What an agent is made of. ``require_approval`` names tools of any source that a person has to approve."""
@@ -73,6 +83,7 @@ class Agent:
     fallbacks: Sequence[Model] = ()
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     redactor: Redactor | None = None
+    tracing: Recorder | None = None
     _compacting: dict[tuple[str, str], asyncio.Task[None]] = field(
         default_factory=dict[tuple[str, str], asyncio.Task[None]], repr=False
     )
@@ -82,6 +93,11 @@ class Agent:
 
     async def run(self, request: TurnRequest, emit: Emit) -> Outcome:
         """Run one turn; turns of one session run one after the other, in the order they came."""
+        if self.tracing is None:
+            return await self._run_in_order(request, emit)
+        return await self.tracing.turn(request.context, emit, partial(self._run_in_order, request))
+
+    async def _run_in_order(self, request: TurnRequest, emit: Emit) -> Outcome:
         key = (request.context.session_id, request.context.user_id)
         if compacting := self._compacting.get(key):
             await asyncio.wait([compacting])
@@ -117,6 +133,8 @@ class Agent:
             await model.aclose()
         if self.memory is not None:
             await self.memory.aclose()
+        if self.tracing is not None:
+            await self.tracing.aclose()
         if self.summarizer is not None:
             await self.summarizer.aclose()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kagent_api.engine_config import Compaction, MemorySettings
 from kagent_api.prices import Price, price_of, read_prices
@@ -24,6 +24,9 @@ from kagent_engine.settings import Settings
 from kagent_engine.tools.ask_user import AskUser
 from kagent_engine.tools.base import Tool
 from kagent_engine.tools.sources import build_sources
+
+if TYPE_CHECKING:
+    from kagent_engine.tracing import Tracing
 
 __all__ = ["compose"]
 
@@ -60,6 +63,7 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
         fallbacks=fallbacks,
         prices=_prices([model, *fallbacks], settings),
         redactor=Redactor(os.environ, [settings.token_file]),
+        tracing=_tracing(settings, model),
         store=store,
         sources=sources.all,
         own_tools=[AskUser(), *([SaveMemory(memory), LoadMemory(memory)] if memory else []), *skills.tools],
@@ -111,6 +115,17 @@ def _prices(models: Sequence[Model], settings: Settings) -> dict[str, Price]:
             raise ConfigError("environment", str(error), field="KAGENT_TUI_PRICES") from error
     found = {model.name: price_of(model.name, own) for model in models}
     return {name: price for name, price in found.items() if price is not None}
+
+
+def _tracing(settings: Settings, model: Model) -> Tracing | None:
+    if os.environ.get("OTEL_TRACING_ENABLED", "").lower() != "true":
+        return None
+    try:
+        from kagent_engine.tracing import build_tracing
+    except ImportError:
+        logger.warning("OTEL_TRACING_ENABLED is set, but OpenTelemetry is not installed: kagent-engine[otel] has it")
+        return None
+    return build_tracing(settings, agent_name=settings.name.replace("-", "_"), model=model.name)
 
 
 class _Skills(NamedTuple):
