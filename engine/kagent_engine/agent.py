@@ -34,7 +34,6 @@ from kagent_engine.history import Author, conversation, open_pause, spent
 from kagent_engine.loop import Limits, Turn, run_turn
 from kagent_engine.memory import Recollection
 from kagent_engine.models.base import FilePart, Model, ModelError, TextPart
-from kagent_engine.secrets import Redactor
 from kagent_engine.sessions import Session, SessionStore, session_name
 from kagent_engine.shapes import JsonObject
 from kagent_engine.tools.base import Answer, CallContext, Tool, ToolSource
@@ -82,7 +81,6 @@ class Agent:
     summarizer: Model | None = None
     fallbacks: Sequence[Model] = ()
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
-    redactor: Redactor | None = None
     tracing: Recorder | None = None
     _compacting: dict[tuple[str, str], asyncio.Task[None]] = field(
         default_factory=dict[tuple[str, str], asyncio.Task[None]], repr=False
@@ -195,7 +193,6 @@ class Agent:
                 answers=request.answers,
                 fallbacks=self.fallbacks,
                 prices=self.prices,
-                redactor=self.redactor,
             )
             outcome = ended = await run_turn(turn, note)
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,7 +16,6 @@ from kagent_engine.loop import Limits
 from kagent_engine.memory import LoadMemory, Recollection, SaveMemory, build_embedder
 from kagent_engine.models.base import Model
 from kagent_engine.models.factory import build_model
-from kagent_engine.secrets import Redactor
 from kagent_engine.server.app import Serving
 from kagent_engine.sessions import Store, open_store
 from kagent_engine.settings import Settings
@@ -62,7 +60,6 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
         model=model,
         fallbacks=fallbacks,
         prices=_prices([model, *fallbacks], settings),
-        redactor=Redactor(os.environ, [settings.token_file]),
         tracing=_tracing(settings, model),
         store=store,
         sources=sources.all,

@@ -46,7 +46,6 @@ from kagent_engine.models.base import (
     ToolMessage,
     Usage,
 )
-from kagent_engine.secrets import Redactor
 from kagent_engine.tools.base import Answer, CallContext, Progress, ToolResult, text_result
 from kagent_engine.tools.toolbox import Toolbox
 
@@ -84,7 +83,6 @@ class Turn:
     answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
     fallbacks: Sequence[Model] = ()
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
-    redactor: Redactor | None = None
 
 
 @dataclass(slots=True)
@@ -278,8 +276,6 @@ async def _run_call(turn: Turn, call: ToolCall, emit: Emit) -> ToolMessage | Pen
     result = await _attempt(turn, call, emit)
     if isinstance(result, Ask):
         return Pending(f"adk-{uuid.uuid4()}", call, result)
-    if turn.redactor is not None:
-        result = turn.redactor.result(result, turn.api_key)
     await emit(
         ToolReturned(
             call=call,

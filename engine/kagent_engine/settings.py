@@ -61,16 +61,10 @@ class Settings:
     tool_rounds: int = DEFAULT_TOOL_ROUNDS
     largest_request: int | None = _LARGEST_REQUEST
     log_level: str = "INFO"
-    log_format: str = "text"
     host_name: str = ""
     skills_folder: Path | None = None
     contained: bool = True
     prices_file: Path | None = None
-
-    @property
-    def token_file(self) -> Path:
-        """The Pod's own token, where it really lies."""
-        return self.paths.resolve(self.token_path)
 
     @property
     def agent_id(self) -> str:
@@ -98,7 +92,6 @@ class Settings:
             tool_rounds=_number(env, "KAGENT_TUI_MAX_TOOL_ROUNDS", DEFAULT_TOOL_ROUNDS),
             largest_request=_size(env, "A2A_MAX_CONTENT_LENGTH"),
             log_level=(env.get("LOG_LEVEL") or "INFO").upper(),
-            log_format=_log_format(env),
             host_name=env.get("HOSTNAME") or "",
             skills_folder=Path(env["KAGENT_SKILLS_FOLDER"]) if env.get("KAGENT_SKILLS_FOLDER") else None,
             contained=not env.get("KAGENT_TUI_PATHS"),
@@ -117,13 +110,6 @@ def _path_map(text: str) -> PathMap:
         raise ConfigError("environment", "expected an object of mount path to directory", field="KAGENT_TUI_PATHS")
     pairs = cast("dict[str, object]", parsed)
     return PathMap(tuple((mount, str(real)) for mount, real in pairs.items()))
-
-
-def _log_format(env: Mapping[str, str]) -> str:
-    form = (env.get("LOG_FORMAT") or "text").lower()
-    if form not in {"text", "json"}:
-        raise ConfigError("environment", f"expected text or json, found '{form}'", field="LOG_FORMAT")
-    return form
 
 
 def _number(env: Mapping[str, str], name: str, default: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 from collections.abc import Mapping
@@ -15,8 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-
-from kagent_engine.secrets import is_secret
 
 __all__ = ["Finished", "run_shell", "scrubbed"]
 
@@ -26,6 +25,11 @@ _PYTHON_SECONDS: Final = 60.0
 _SHELL: Final = shutil.which("bash") or "/bin/sh"
 _LAST_WORDS_SECONDS: Final = 1.0
 _MOST_OUTPUT: Final = 1024 * 1024
+_SECRET_NAME: Final = re.compile(
+    r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|(^|_)(AUTH|PAT|PWD|DSN|SESSION)(_|$)|^(KUBE|DATABASE|REDIS)",
+    re.IGNORECASE,
+)
+_WITH_PASSWORD: Final = re.compile(r"^[a-z][a-z0-9+.-]*://[^/@\s]+@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,11 @@ class Finished:
 
 def scrubbed(environ: Mapping[str, str], home: Path) -> dict[str, str]:
     """Return the variables that a command may see: none that is named like a secret or holds a URL with a password."""
-    kept = {name: value for name, value in environ.items() if not is_secret(name, value)}
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not _SECRET_NAME.search(name) and not _WITH_PASSWORD.match(value)
+    }
     if venv := environ.get("BASH_VENV_PATH"):
         kept["PATH"] = f"{venv.rstrip('/')}/bin{os.pathsep}{kept.get('PATH', os.defpath)}"
         kept["VIRTUAL_ENV"] = venv
