@@ -34,6 +34,7 @@ from kagent_engine.history import Author, conversation, open_pause, spent
 from kagent_engine.loop import Limits, Turn, run_turn
 from kagent_engine.memory import Recollection
 from kagent_engine.models.base import FilePart, Model, ModelError, TextPart
+from kagent_engine.secrets import NOTHING, Secrets
 from kagent_engine.sessions import Session, SessionStore, session_name
 from kagent_engine.shapes import JsonObject
 from kagent_engine.tools.base import Answer, CallContext, Tool, ToolSource
@@ -75,6 +76,7 @@ class Agent:
     sources: Sequence[ToolSource] = ()
     own_tools: Sequence[Tool] = ()
     require_approval: frozenset[str] = frozenset()
+    secrets: Secrets = NOTHING
     limits: Limits = field(default_factory=Limits)
     memory: Recollection | None = None
     compaction: CompactionRules | None = None
@@ -178,7 +180,11 @@ class Agent:
         outcome: Outcome | None = None
         try:
             tools = await collect(
-                self.sources, request.context, own=self.own_tools, require_approval=self.require_approval
+                self.sources,
+                request.context,
+                own=self.own_tools,
+                require_approval=self.require_approval,
+                secrets=self.secrets,
             )
             notes = await self._notes(session, request, note)
             turn = Turn(

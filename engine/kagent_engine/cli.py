@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -86,7 +85,9 @@ def _run(options: argparse.Namespace) -> int:
 
         return run_check(options.url, message=options.message, timeout=options.timeout)
     if options.command == "mcp-bridge":
-        _set_up_logging(os.environ.get("LOG_LEVEL", "INFO").upper())
+        from kagent_engine.logs import set_up_logging
+
+        set_up_logging(os.environ)
         from kagent_engine.bridge import run_bridge
 
         return run_bridge(
@@ -97,10 +98,11 @@ def _run(options: argparse.Namespace) -> int:
         from kagent_engine.models.scripted_server import run_scripted_model
 
         return run_scripted_model(host=options.host, port=options.port)
+    from kagent_engine.logs import set_up_logging
     from kagent_engine.settings import Settings
 
     settings = Settings.from_environ()
-    _set_up_logging(settings.log_level)
+    set_up_logging(os.environ)
     if options.command == "skills-init":
         from kagent_engine.skills_init import DEFAULT_FILE, run_skills_init
 
@@ -108,24 +110,6 @@ def _run(options: argparse.Namespace) -> int:
     from kagent_engine.serve import run
 
     return run(options.filepath, settings, host=options.host, port=options.port)
-
-
-def _set_up_logging(level: str) -> None:
-    known = logging.getLevelNamesMapping()
-    logging.basicConfig(
-        level=known.get(level, logging.INFO),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    # Warns of every card without skills, which is no fault.
-    logging.getLogger("a2a.utils.proto_utils").setLevel(logging.ERROR)
-    # The SDKs log every request at INFO; at DEBUG the user asked for everything.
-    if known.get(level, logging.INFO) > logging.DEBUG:
-        for name in ("httpx", "httpx2", "mcp", "a2a", "sse_starlette"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        access = os.environ.get("UVICORN_LOG_LEVEL", "info").upper()
-        logging.getLogger("uvicorn.access").setLevel(known.get(access, logging.INFO))
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

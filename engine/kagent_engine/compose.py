@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kagent_api.engine_config import Compaction, MemorySettings
+from kagent_api.engine_config import Compaction, EngineConfig, HeaderFile, MemorySettings
 from kagent_api.prices import Price, price_of, read_prices
 from kagent_engine.agent import Agent
 from kagent_engine.compaction import CompactionRules
@@ -16,6 +17,7 @@ from kagent_engine.loop import Limits
 from kagent_engine.memory import LoadMemory, Recollection, SaveMemory, build_embedder
 from kagent_engine.models.base import Model
 from kagent_engine.models.factory import build_model
+from kagent_engine.secrets import Secrets, secret_header, secret_variables
 from kagent_engine.server.app import Serving
 from kagent_engine.sessions import Store, open_store
 from kagent_engine.settings import Settings
@@ -30,6 +32,8 @@ __all__ = ["compose"]
 
 logger = logging.getLogger(__name__)
 
+# Where Kubernetes mounts the token of a Pod that talks to its API server.
+_API_TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path, not a token
 _NOT_YET: Final = ("share_tools", "execute_code", "network")
 
 
@@ -66,6 +70,7 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
         own_tools=[AskUser(), *([SaveMemory(memory), LoadMemory(memory)] if memory else []), *skills.tools],
         memory=memory,
         require_approval=frozenset(name for server in servers for name in server.require_approval) | skills.guarded,
+        secrets=_secrets(config, settings),
         limits=Limits(tool_rounds=settings.tool_rounds),
         compaction=_rules(compaction) if compaction else None,
         summarizer=build_model(summarizer, paths=settings.paths) if summarizer else None,
@@ -123,6 +128,20 @@ def _tracing(settings: Settings, model: Model) -> Tracing | None:
         logger.warning("OTEL_TRACING_ENABLED is set, but OpenTelemetry is not installed: kagent-engine[otel] has it")
         return None
     return build_tracing(settings, agent_name=settings.name.replace("-", "_"), model=model.name)
+
+
+def _secrets(config: EngineConfig, settings: Settings) -> Secrets:
+    """Return what the agent was given and no tool may tell: keys, tokens, the tool servers' and agents' headers."""
+    values = [*secret_variables(os.environ)]
+    files = [("service account token", settings.paths.resolve(path)) for path in (settings.token_path, _API_TOKEN)]
+    servers = [entry.params.headers for entry in (*config.http_tools, *config.sse_tools)]
+    for headers in (*servers, *(agent.headers for agent in config.remote_agents)):
+        for name, given in headers.items():
+            if reference := HeaderFile.parse(given):
+                files.append((name, settings.paths.resolve(reference.path)))
+            else:
+                values.extend(secret_header(name, given))
+    return Secrets(tuple(values), tuple(files))
 
 
 class _Skills(NamedTuple):

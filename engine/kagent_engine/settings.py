@@ -60,7 +60,6 @@ class Settings:
     propagate_token: bool = False
     tool_rounds: int = DEFAULT_TOOL_ROUNDS
     largest_request: int | None = _LARGEST_REQUEST
-    log_level: str = "INFO"
     host_name: str = ""
     skills_folder: Path | None = None
     contained: bool = True
@@ -91,7 +90,6 @@ class Settings:
             propagate_token=(env.get("KAGENT_PROPAGATE_TOKEN") or "").lower() == "true",
             tool_rounds=_number(env, "KAGENT_TUI_MAX_TOOL_ROUNDS", DEFAULT_TOOL_ROUNDS),
             largest_request=_size(env, "A2A_MAX_CONTENT_LENGTH"),
-            log_level=(env.get("LOG_LEVEL") or "INFO").upper(),
             host_name=env.get("HOSTNAME") or "",
             skills_folder=Path(env["KAGENT_SKILLS_FOLDER"]) if env.get("KAGENT_SKILLS_FOLDER") else None,
             contained=not env.get("KAGENT_TUI_PATHS"),

@@ -100,3 +100,21 @@ async def test_prices_and_models_that_stand_in_reach_the_agent(tmp_path: Path, m
     (tmp_path / "prices.json").write_text('{"m": 3}')
     with pytest.raises(ConfigError, match="KAGENT_TUI_PRICES"):
         compose(Configuration(read, {"name": "x"}), settings, url="http://here")
+
+
+async def test_keys_and_headers_of_servers_and_agents_are_the_secrets_that_no_tool_may_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "key-of-the-model")
+    kept = tmp_path / "header"
+    kept.write_text("value-of-the-file")
+    headers = {"Authorization": "Bearer plain-value-1", "X-Filed": f"${{file:{kept}}}", "X-Tenant": "tenant-one"}
+    serving = composed(
+        tmp_path,
+        http_tools=[{"params": {"url": "http://a/mcp", "headers": headers}}],
+        remote_agents=[{"name": "ns__NS__other", "url": "http://c", "headers": {"X-Api-Key": "other-agents-key"}}],
+    )
+
+    shown = serving.agent.secrets.hide("key-of-the-model plain-value-1 value-of-the-file other-agents-key tenant-one")
+    assert shown == "[hidden: OPENAI_API_KEY] [hidden: Authorization] [hidden: X-Filed] [hidden: X-Api-Key] tenant-one"
+    await serving.agent.aclose()

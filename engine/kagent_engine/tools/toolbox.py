@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from kagent_engine.events import Ask, Warned
 from kagent_engine.models.base import ToolCall, ToolSpec
+from kagent_engine.secrets import NOTHING, Secrets
 from kagent_engine.tools.approval import NeedsApproval
 from kagent_engine.tools.base import Answer, CallContext, HasSession, Tool, ToolResult, ToolSource
+from kagent_engine.tools.redaction import Redacted
 
 __all__ = ["Toolbox", "collect"]
 
@@ -39,7 +41,7 @@ class Toolbox:
     def session_of(self, call: ToolCall, context: CallContext) -> str:
         """Return the session that this call will work in, empty for a tool that has none."""
         tool = self.find(call.name)
-        while isinstance(tool, NeedsApproval | _Renamed):
+        while isinstance(tool, NeedsApproval | Redacted | _Renamed):
             call, tool = replace(call, name=tool.tool.spec.name), tool.tool
         return tool.session_of(call, context) if isinstance(tool, HasSession) else ""
 
@@ -61,11 +63,13 @@ async def collect(
     *,
     own: Sequence[Tool] = (),
     require_approval: Collection[str] = (),
+    secrets: Secrets = NOTHING,
 ) -> Toolbox:
     """Ask every source at once and join what they offer, in the order of the sources.
 
     A name that is taken gets a number (``search_2``), so that adding a server never renames the tools that were there.
-    Approval is by the name the server gave, as upstream matches it across servers.
+    Approval is by the name the server gave, as upstream matches it across servers. No answer passes with one of
+    ``secrets`` in it.
     """
     answers = await asyncio.gather(*(source.tools(context) for source in sources))
     found: list[Tool] = [*own]
@@ -75,7 +79,8 @@ async def collect(
         warnings.extend(missing)
     by_name: dict[str, Tool] = {}
     for tool in found:
-        guarded: Tool = NeedsApproval(tool) if tool.spec.name in require_approval else tool
+        redacted = Redacted(tool, secrets)
+        guarded: Tool = NeedsApproval(redacted) if tool.spec.name in require_approval else redacted
         name = _free_name(_accepted(tool.spec.name), by_name)
         by_name[name] = guarded if name == tool.spec.name else _Renamed(guarded, replace(tool.spec, name=name))
     return Toolbox(by_name, tuple(warnings))
