@@ -149,8 +149,10 @@ def test_figures_of_a_turn() -> None:
     assert turn_figures(TurnClock(started=1.0), prompt=0, completion=0, price=None).rate is None
 
 
-def test_the_longest_known_name_of_a_model_has_the_price(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert price_of("openai/gpt-5-mini-2025-08-07") == Price(0.25, 2.0)
+def test_the_longest_known_name_of_a_model_has_the_price() -> None:
+    found = price_of("openai/gpt-5-mini-2025-08-07")
+    assert found is not None
+    assert found.completion == 2.0
     assert price_of("a-model-of-ones-own") is None
 
 
