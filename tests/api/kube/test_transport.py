@@ -81,6 +81,24 @@ async def test_a_refused_token_is_read_again_and_the_request_repeated_once(api: 
     assert "Bearer" not in str(caught.value)
 
 
+async def test_a_gateway_that_asks_gets_the_token_in_a_header_of_its_own_and_no_other_service_does(
+    api: FakeApi, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("t")
+    access = Access(server=api.url, credentials=TokenFile(tmp_path / "token"))
+    challenge = 'Bearer realm="kagent", error_description="a token is needed"'
+    async with KubeClient(access, env={}) as client:
+        gateway = client.service_url("kagent", "kagent-controller", 8083, "/api/me")
+        api.reply("Unauthorized", 401, www_authenticate=challenge)
+        api.reply({})
+        assert (await client.http().get(gateway)).is_success
+        api.reply({})
+        assert (await client.http().get(gateway)).is_success
+        api.reply("Unauthorized", 401, www_authenticate=challenge)
+        assert (await client.http().get(client.service_url("kagent", "other", 80))).status_code == 401
+    assert [request.headers.get("x-kagent-token", "") for request in api.requests] == ["", "t", "t", ""]
+
+
 async def test_the_token_goes_nowhere_but_to_the_api_server(api: FakeApi, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t")
     access = Access(server="https://api.example", credentials=TokenFile(tmp_path / "token"))

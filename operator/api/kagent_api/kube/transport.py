@@ -6,6 +6,7 @@ Credentials go to the API server's own origin and nowhere else, whatever URL a c
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import ssl
 import urllib.request
@@ -24,6 +25,8 @@ __all__ = ["environment_proxy", "http_client"]
 # A watch may be silent for minutes. The kernel's probes tell a silent peer from a dead one (a laptop that slept).
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 _TIMEOUT = httpx.Timeout(connect=10.0, read=60.0, write=60.0, pool=None)
+_GATEWAY = re.compile(r".*/api/v1/namespaces/[^/]+/services/(?:https?:)?kagent-controller:[^/]+/proxy/")
+_GATEWAY_TOKEN = "X-Kagent-Token"  # noqa: S105 - a header's name
 
 
 def http_client(access: Access, *, user_agent: str, env: Mapping[str, str] | None = None) -> httpx.AsyncClient:
@@ -58,13 +61,18 @@ def http_client(access: Access, *, user_agent: str, env: Mapping[str, str] | Non
 
 
 class _ServerAuth(httpx.Auth):
-    """Adds the credential, and asks its source for a fresh one when the server refuses it."""
+    """Adds the credential, and asks its source for a fresh one when the server refuses it.
+
+    A controller's gateway behind the API server's proxy sees no Authorization. One that asks for a token, as ours does
+    where the cluster's Roles decide, gets it in a header of its own; no other Service and no silent gateway ever does.
+    """
 
     def __init__(self, access: Access, context: ssl.SSLContext) -> None:
         self._access = access
         self._context = context
         self._origin = _origin(httpx.URL(access.server))
         self._loaded: ClientCertificate | None = None
+        self._asking: set[str] = set()
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         if _origin(request.url) != self._origin:
@@ -73,11 +81,20 @@ class _ServerAuth(httpx.Auth):
         if self._access.tls.server_name:
             request.extensions = {**request.extensions, "sni_hostname": self._access.tls.server_name}
         value = await self._credential(request)
+        gateway = _GATEWAY.match(request.url.raw_path.decode("ascii", "replace"))
+        if gateway and gateway[0] in self._asking:
+            request.headers[_GATEWAY_TOKEN] = value.removeprefix("Bearer ")
         response = yield request
+        if gateway and value.startswith("Bearer ") and _asks_for_a_token(response, request):
+            self._asking.add(gateway[0])
+            request.headers[_GATEWAY_TOKEN] = value.removeprefix("Bearer ")
+            response = yield request
         if response.status_code != HTTPStatus.UNAUTHORIZED or not isinstance(request.stream, httpx.ByteStream):
             return
         self._access.credentials.forget()
-        if await self._credential(request) != value:
+        if (fresh := await self._credential(request)) != value:
+            if _GATEWAY_TOKEN in request.headers:
+                request.headers[_GATEWAY_TOKEN] = fresh.removeprefix("Bearer ")
             yield request
 
     async def _credential(self, request: httpx.Request) -> str:
@@ -101,6 +118,15 @@ class _ServerAuth(httpx.Auth):
         if value:
             request.headers["Authorization"] = value
         return value
+
+
+def _asks_for_a_token(response: httpx.Response, request: httpx.Request) -> bool:
+    return (
+        response.status_code == HTTPStatus.UNAUTHORIZED
+        and 'realm="kagent"' in response.headers.get("www-authenticate", "")
+        and _GATEWAY_TOKEN not in request.headers
+        and isinstance(request.stream, httpx.ByteStream)
+    )
 
 
 def environment_proxy(server: str, env: Mapping[str, str] | None = None) -> str:
