@@ -43,7 +43,7 @@ class AskScreen(ModalScreen[str]):
         with Vertical(id="box"):
             yield TextPane()
             keys = "   ".join(f"{shown_key(one.key)} {one.title}" for one in self._answers)
-            yield Static(Content(keys), id="keys")
+            yield Static(Content(clean(keys, newlines=False)), id="keys")
 
     def on_mount(self) -> None:
         pane = self.query_one(TextPane)
@@ -71,7 +71,7 @@ class NameScreen(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
             yield TextPane()
-            yield PlainInput(placeholder=self._wanted)
+            yield PlainInput(placeholder=clean(self._wanted, newlines=False))
             yield Static(Content("⏎ delete   esc leave it"), id="keys")
 
     def on_mount(self) -> None:

@@ -186,7 +186,11 @@ def _spans(row: FormRow, width: int) -> list[Span]:
         spans.append(Span("missing", Tone.WARN))
     elif "default" in row.schema:
         default = row.schema["default"]
-        words = {True: "true", False: "false"}[default] if isinstance(default, bool) else str(default)
+        words = (
+            {True: "true", False: "false"}[default]
+            if isinstance(default, bool)
+            else clean(str(default), newlines=False)
+        )
         spans.append(Span(f"{words} (default)", Tone.DIM))
     else:
         spans.append(Span("–", Tone.DIM))

@@ -61,7 +61,7 @@ def test_long_arguments_are_cut_and_say_so() -> None:
 def ask(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     approvals.add_arguments(parser)
-    return approvals.run(parser.parse_args(list(arguments)))
+    return approvals.run(parser.parse_args(["audit", *arguments]))
 
 
 def test_the_command_lists_cleanly_and_exports_whole(
