@@ -64,7 +64,7 @@ def _walk(terminal: Terminal, size: str) -> None:
     terminal.settle()
     _save(terminal, f"edit-{size}")
     terminal.send("\x1b[13~")  # F3: the same draft as YAML
-    terminal.until("apiVersion")
+    terminal.until("apiVersion|toolNames")
     terminal.settle()
     _save(terminal, f"yaml-{size}")
     terminal.send("\x1b")
