@@ -70,6 +70,7 @@ def _walk(terminal: Terminal, size: str) -> None:
     terminal.send("\x1b")
     terminal.until("NAME")
     terminal.send("P")
+    terminal.until(lambda text: "Latest warnings" in text and "loading" not in text)
     terminal.settle()
     _save(terminal, f"pulse-{size}")
     terminal.send("\x1b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import httpx
@@ -158,6 +159,31 @@ async def test_the_scale_subresource_moves_the_replicas(http: httpx.AsyncClient,
     assert (await http.get(f"{WIDGETS}/w1")).json()["spec"]["replicas"] == 4
     stale = await http.put(f"{WIDGETS}/w1/scale", json=scale)
     assert stale.status_code == 409
+
+
+async def test_eight_writers_with_optimistic_concurrency_lose_no_update(
+    served: tuple[ApiServer, httpx.AsyncClient],
+) -> None:
+    _, http = served
+    await http.post(PATH, json={"metadata": {"name": "counter"}, "data": {"n": "0"}})
+    refused = 0
+
+    async def add(times: int) -> None:
+        nonlocal refused
+        while times:
+            current = (await http.get(f"{PATH}/counter")).json()
+            current["data"]["n"] = str(int(current["data"]["n"]) + 1)
+            answer = await http.put(f"{PATH}/counter", json=current)
+            if answer.status_code == 409:
+                refused += 1
+            else:
+                assert answer.status_code == 200
+                times -= 1
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(add(10) for _ in range(8)))
+    assert (await http.get(f"{PATH}/counter")).json()["data"]["n"] == "80"
+    assert refused > 0, "the writers never met"
 
 
 @pytest.mark.usefixtures("widgets")
