@@ -71,7 +71,7 @@ async def test_a_change_in_the_cluster_appears_without_a_key(
         kube.drop("Agent", "kagent", "lost")
         await until(pilot, lambda: "newcomer" in names(app))
         assert "lost" not in names(app)
-        assert "time" in text_of(app)
+        await until(pilot, lambda: "time" in text_of(app))
         line = next(line for line in text_of(app).splitlines() if line.startswith(" time"))
         assert "✖ 0/1 not ready" in line
 
@@ -164,7 +164,7 @@ async def test_yaml_and_help_and_the_palette_open_and_close(app: KagentApp, unti
         await until(pilot, lambda: len(names(app)) == 5)
         await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, ReaderScreen))
-        assert "apiVersion: kagent.dev/v1alpha2" in text_of(app)
+        await until(pilot, lambda: "apiVersion: kagent.dev/v1alpha2" in text_of(app))
         await pilot.press("escape", "question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         await pilot.press("q", "ctrl+p", *"models")
@@ -253,7 +253,7 @@ async def test_delete_needs_the_name_and_says_what_would_break(
         await until(pilot, lambda: len(names(app)) == 5)
         await pilot.press("j", "j", "j", "D")
         await until(pilot, lambda: isinstance(app.screen, NameScreen))
-        assert "Agent kagent/coordinator" in text_of(app)
+        await until(pilot, lambda: "Agent kagent/coordinator" in text_of(app))
         await pilot.press(*"tim", "enter")
         await pilot.pause()
         assert isinstance(app.screen, NameScreen)

@@ -138,7 +138,7 @@ async def test_several_contexts_are_watched_at_once_and_one_that_fails_says_why(
         await until(pilot, lambda: "good" in text_of(app))
         await pilot.press("colon", *"fleet", "enter")
         await until(pilot, lambda: "Agent kagent/lost  ✖ nowhere missing" in text_of(app))
-        assert "the plugin is missing" in text_of(app)
+        await until(pilot, lambda: "the plugin is missing" in text_of(app))
         assert text_of(app).count("● live") >= 2
         clusters["dev"].put(samples.agent("bad", modelConfig="gone"))
         await until(pilot, lambda: "Agent kagent/bad  ✖ gone missing" in text_of(app))

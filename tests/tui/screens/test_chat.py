@@ -171,12 +171,12 @@ async def test_an_answer_streams_under_its_tool_card(agent: Agent, until: Until,
     app = ChatApp(agent)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: app.focused is app.pane.prompt)
-        assert "kagent/time  scripted offline model  model gpt-5-mini" in text_of(app)
+        await until(pilot, lambda: "kagent/time  scripted offline model  model gpt-5-mini" in text_of(app))
         await say(pilot, "what time")
         agent.task()
         agent.call("c1", "get_time", zone="Asia/Tokyo")
         await until(pilot, lambda: "▸ tool get_time  zone: Asia/Tokyo  … running" in text_of(app))
-        assert "◌ tool get_time" in text_of(app)
+        await until(pilot, lambda: "◌ tool get_time" in text_of(app))
         agent.result("c1", "get_time", "19:00")
         agent.text("It is **19", append=False)
         await until(pilot, lambda: "It is" in text_of(app))
@@ -189,7 +189,7 @@ async def test_an_answer_streams_under_its_tool_card(agent: Agent, until: Until,
         assert agent.sent[0]["parts"] == [{"text": "what time"}]
         await pilot.press("ctrl+o")
         await until(pilot, lambda: "result" in text_of(app))
-        assert "zone: Asia/Tokyo" in text_of(app)
+        await until(pilot, lambda: "zone: Asia/Tokyo" in text_of(app))
 
 
 async def test_an_enter_in_one_burst_with_its_text_sends_all_of_it(agent: Agent, until: Until) -> None:
@@ -364,7 +364,7 @@ async def test_two_panes_side_by_side_are_tabs_where_it_is_narrow(agent: Agent, 
         await until(pilot, lambda: app.focused is second.prompt)
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: not first.display)
-        assert " 1 kagent/time  2 kagent/ops" in text_of(app)
+        await until(pilot, lambda: " 1 kagent/time  2 kagent/ops" in text_of(app))
         await pilot.press("ctrl+w")
         await until(pilot, lambda: first.display and not second.display)
         await pilot.press("ctrl+x")
@@ -561,7 +561,7 @@ async def test_a_rule_answers_the_same_call_but_never_a_destructive_one(until: U
         await until(pilot, lambda: len(agent.sent) == 2)
         agent.ask(("c2", "scale"))
         await until(pilot, lambda: len(agent.sent) == 3)
-        assert "approved by your rule: always scale" in text_of(app)
+        await until(pilot, lambda: "approved by your rule: always scale" in text_of(app))
         agent.ask(("c3", "danger"))
         await until(pilot, lambda: app.pane.decision.is_open and "marks it destructive" in text_of(app))
         assert "a always" not in text_of(app)

@@ -286,7 +286,7 @@ async def test_revisions_are_listed_compared_and_rolled_back_to(
         assert len(list(app.screen.table.listing)) == 2
         await pilot.press("j", "r")
         await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
-        assert "As it was." in text_of(app)
+        await until(pilot, lambda: "As it was." in text_of(app))
         await pilot.press("a")
         await until(pilot, lambda: app.screen is browse(app))
         assert kube.peek("Agent", "kagent", "time")["spec"]["description"] == "As it was."

@@ -112,7 +112,7 @@ async def test_what_waits_is_counted_decided_and_written_down(
         await until(pilot, lambda: isinstance(app.screen, InboxScreen) and "call delete_pod" in text_of(app))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, DecideScreen) and "wants to call" in text_of(app))
-        assert "]52;c;x" in text_of(app)
+        await until(pilot, lambda: "]52;c;x" in text_of(app))
         assert "\x1b" not in text_of(app)
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, InboxScreen))
