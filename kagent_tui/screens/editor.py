@@ -151,10 +151,17 @@ class EditorScreen(BaseScreen[Applied | None]):
     async def _open_first_view(self) -> None:
         # The schema is read outside of the loop: it imports every resource type.
         problems = await asyncio.to_thread(check, self.text)
+        if self._gone:
+            return
         if not (self._form and self._show_form(problems)):
             self._show_yaml()
         self._ready = True
         self._show_problems(problems if self.dirty else ())
+
+    @property
+    def _gone(self) -> bool:
+        """Whether the screen was closed while something was worked out: its widgets leave before its workers end."""
+        return not self.is_attached or not self.query("#problems") or not self.query(YamlArea)
 
     @property
     def _key(self) -> ObjectRef:
@@ -274,7 +281,7 @@ class EditorScreen(BaseScreen[Applied | None]):
             return
         text = self.text
         problems = await asyncio.to_thread(check, text)
-        if text == self.text and self.is_running:
+        if not self._gone and text == self.text:
             self._show_problems(problems if self.dirty else ())
 
     def keep(self) -> None:
@@ -290,6 +297,8 @@ class EditorScreen(BaseScreen[Applied | None]):
             self.say("this Secret is not kept on disk while its YAML is broken", Tone.WARN)
 
     def _show_problems(self, problems: Sequence[Problem]) -> None:
+        if self._gone:
+            return
         self._problems = problems
         self.set_class(bool(problems), "-problems")
         self.query_one("#problems", TextPane).set_lines(_problem_lines(problems))
