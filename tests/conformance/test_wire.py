@@ -11,6 +11,7 @@ import json
 import re
 import time
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,23 @@ def _differences(session: str, real: _Server, ours: _Server) -> list[str]:
         first, second = real.ask(step), ours.ask(step)
         if first != second:
             different.append(f"{step['do']} {json.dumps(step.get('body'))}\n  real {first}\n  ours {second}")
+        if step["do"] == "POST /apis/apiextensions.k8s.io/v1/customresourcedefinitions":
+            # A server learns of a new definition in several places, one after the other.
+            for server, path in product(
+                (real, ours), _paths(step["body"], answered=first if isinstance(first, int) else first[0])
+            ):
+                _wait_until_served(server.http, path)
     return different
+
+
+def _paths(definition: Json, *, answered: int) -> list[str]:
+    """Return what is served once a definition that was accepted has been learned everywhere."""
+    if answered != 201:
+        return []
+    spec = definition["spec"]
+    group = f"/apis/{spec['group']}"
+    served = [f"{group}/{version['name']}" for version in spec["versions"] if version.get("served")]
+    return [group, *served, *(f"{path}/{spec['names']['plural']}" for path in served)]
 
 
 def _wait_until_served(client: httpx.Client, path: str) -> None:
