@@ -100,7 +100,7 @@ def test_variables_are_secret_by_name_or_by_a_password_in_a_url_and_never_when_s
                 "OPENAI_API_KEY": KEY, "DB": "postgres://u:pass-word-1@db/x",
                 "GOOGLE_APPLICATION_CREDENTIALS": "/var/key", "KAGENT_PROPAGATE_TOKEN": "true",
                 "MAX_TOKENS": "100000000", "SECRET_NAME": "my-secret-name",
-                "TOKEN_ENDPOINT_HOST_KEY": "https://login.example.com", "HOME": "/home/somebody",
+                "TOKEN_ENDPOINT_HOST_KEY": "https://login.example.com", "HOME": "/here/somebody",
             }
         )
     )  # fmt: skip
