@@ -39,11 +39,12 @@ class Command(NamedTuple):
     name: str
     help: str
     options: frozenset[str] = _CLUSTER
+    subcommands: bool = False
 
 
 COMMANDS = (
     Command("demo", "a throwaway local cluster with sample agents, and the dashboard on it", _SCREEN),
-    Command("local", "the embedded cluster: up, down, status, reset, kubeconfig", frozenset()),
+    Command("local", "the embedded cluster: up, down, status, reset, kubeconfig", frozenset(), subcommands=True),
     Command("chat", "ask an agent and stream its answer", _CLUSTER | {"url"}),
     Command(
         "approvals", "what waits for a decision: list, approve, reject, answer; the audit trail", _CLUSTER | {"url"}
@@ -131,8 +132,8 @@ def _run_command(args: argparse.Namespace) -> int:
     parents = [_cluster_options(default=argparse.SUPPRESS)] if command.options & _CLUSTER else []
     parser = Parser(prog=f"kagent-tui {name}", description=command.help, parents=parents)
     module.add_arguments(parser)
-    # Options may stand between the arguments of commands that take several.
-    parse = parser.parse_intermixed_args if getattr(module, "INTERMIXED", False) else parser.parse_args
+    # Options may stand between a command's arguments, where argparse can do that: not above subcommands.
+    parse = parser.parse_args if command.subcommands else parser.parse_intermixed_args
     parsed = parse(rest, namespace=args)
     return _refuse_idle(parsed, command) or module.run(parsed)
 

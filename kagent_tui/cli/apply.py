@@ -24,6 +24,8 @@ __all__ = ["add_arguments", "documents", "run"]
 
 # One name for all of this program's writes, so that it never conflicts with itself.
 _MANAGER = "kagent-tui"
+# What a server answers about an object that its schema does not allow; 500 is server-side apply's, of unknown fields.
+_REFUSED = (400, 422, 500)
 _SEPARATOR = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
 
 
@@ -122,14 +124,17 @@ def _version(obj: JsonObject) -> object:
 
 
 def _complain(document: Document, error: KagentError) -> None:
+    from kagent_api.kube.errors import KubeError
     from kagent_tui.editing.document import BrokenYaml, parse
-    from kagent_tui.editing.problems import problems_of
+    from kagent_tui.editing.problems import check, problems_of
 
     try:
         parsed = parse(document.text)
     except BrokenYaml:
         parsed = None
-    for problem in problems_of(error, parsed):
+    refused = parsed is not None and isinstance(error, KubeError) and error.status in _REFUSED
+    # The server names a field it does not know; the schema's own check also says what to write instead.
+    for problem in (check(document.text) if refused else []) or problems_of(error, parsed):
         field = f"{problem.field}: " if problem.field and problem.field not in problem.message else ""
         who = f"{error.ref}: " if error.ref else ""
         text = f"{document.source}:{document.line + problem.line}: {who}{field}{problem.message}"

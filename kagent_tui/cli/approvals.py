@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from kagent_tui.cli.talks import Talks
     from kagent_tui.safety.audit import AuditRecord
 
-__all__ = ["INTERMIXED", "add_arguments", "run"]
+__all__ = ["add_arguments", "run"]
 
-INTERMIXED = True
 _ACTIONS = ("list", "approve", "reject", "answer", "audit")
 _COLUMNS = ("TIME", "DECISION", "AGENT", "TOOL", "ARGUMENTS", "REASON", "BY", "CONTEXT")
 _WIDEST = 60

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from kagent_tui.chat.gateway import SessionInfo
     from kagent_tui.cli.talks import Talks
 
-__all__ = ["INTERMIXED", "add_arguments", "run"]
+__all__ = ["add_arguments", "run"]
 
-INTERMIXED = True
 _ACTIONS = ("list", "export", "rename", "share", "delete")
 
 

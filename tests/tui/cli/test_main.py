@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 
@@ -62,3 +63,18 @@ def test_the_dashboard_refuses_to_draw_where_there_is_no_terminal() -> None:
     assert done.returncode == 1
     assert "needs a terminal" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["qa", "-n", "kagent", "hello"], ["-n", "kagent", "qa", "hello"], ["qa", "hello", "-n", "kagent"]]
+)
+def test_options_may_stand_anywhere_between_arguments(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[argparse.Namespace] = []
+
+    def run(args: argparse.Namespace) -> int:
+        seen.append(args)
+        return 0
+
+    monkeypatch.setattr("kagent_tui.cli.chat.run", run)
+    assert main(["chat", *words]) == 0
+    assert (seen[0].agent, seen[0].message, seen[0].namespace) == ("qa", "hello", "kagent")

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 import kagent_api.kube
 from kagent_api.errors import ObjectRef
-from kagent_api.kube import Cause, Invalid, KubeClient
+from kagent_api.kube import Cause, Invalid, KubeClient, KubeError
 from kagent_api.kube.resources import JsonObject, Resource
 from kagent_tui.cli import main
 
@@ -139,8 +139,29 @@ def test_documents_are_applied_one_by_one_and_a_refused_one_does_not_stop_the_ot
     assert main(["apply", "-f", str(file)]) == 1
     captured = capsys.readouterr()
     assert captured.out == "agents.kagent.dev/good created\n"
-    assert captured.err == f'{file}:8: Agent kagent/bad: spec.type: Unsupported value: "Wrong"\n'
+    assert captured.err.startswith(f"{file}:8: Agent kagent/bad: spec.type: 'Wrong' is not one of ")
     assert cluster.peek("Agent", "kagent", "good")["metadata"]["namespace"] == "kagent"
+
+
+def test_a_field_of_another_version_is_told_with_what_to_write_instead(
+    cluster: Kube, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(obj: JsonObject) -> None:
+        raise KubeError("failed to create typed patch object: .spec.headersFrom[0].valueFrom.secret", status=500)
+
+    cluster.refuse = refuse
+    file = tmp_path / "remote.yaml"
+    file.write_text(
+        "apiVersion: kagent.dev/v1alpha2\nkind: RemoteMCPServer\nmetadata: {name: remote}\nspec:\n"
+        "  description: far\n  url: http://x/mcp\n  headersFrom:\n  - name: Authorization\n    valueFrom:\n"
+        "      secret: {name: key}\n"
+    )
+    assert main(["apply", "-f", str(file)]) == 1
+    err = capsys.readouterr().err
+    assert (
+        f"{file}:10: spec.headersFrom[0].valueFrom.secret: there is no such field; write valueFrom: {{type: Secret"
+        in err
+    )
 
 
 def test_broken_yaml_is_told_with_its_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
