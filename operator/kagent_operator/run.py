@@ -22,7 +22,8 @@ from kagent_api.errors import InvalidSpec
 from kagent_api.kube import Access, KubeClient, load_access
 from kagent_api.names import VERSION
 from kagent_operator.reconcile import Operator
-from kagent_operator.reconcile.leader import Leader, OtherController, find_other_controller
+from kagent_operator.reconcile.leader import Leader
+from kagent_operator.reconcile.rivals import OtherController, find_other_controller
 from kagent_operator.reconcile.status import utc_now
 from kagent_operator.traffic import Traffic
 from kagent_operator.translate.settings import Settings
@@ -112,12 +113,9 @@ async def _lead(options: Options, operator: Operator, client: KubeClient, namesp
     """Reconcile, as the only one who does."""
     home = options.settings.controller_namespace
     if not options.take_over and (other := await find_other_controller(client, namespaces, utc_now, home=home)):
-        raise OtherController(
-            f"another controller reconciles the same resources: {other}",
-            remedy="stop it first, or start with --take-over",
-        )
+        raise OtherController(other)
     if not options.leader_elect:
-        await operator.reconcile()
+        await _reconcile(options, operator)
         return
     leader = Leader(client, options.settings.controller_namespace, options.instance)
     operator.standing_by = True
@@ -126,10 +124,17 @@ async def _lead(options: Options, operator: Operator, client: KubeClient, namesp
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(leader.hold())
-            group.create_task(operator.reconcile())
+            group.create_task(_reconcile(options, operator))
     finally:
         # Shielded: a cancelled replica still lets the next one begin at once.
         await asyncio.shield(leader.release())
+
+
+async def _reconcile(options: Options, operator: Operator) -> None:
+    """Reconcile until another controller begins; one that was told to take over goes on, with a warning."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(operator.reconcile())
+        group.create_task(operator.rivals.watch(refuse=not options.take_over))
 
 
 async def _imported(*names: str) -> None:

@@ -311,3 +311,21 @@ async def test_the_program_gets_ready_serves_and_ends_cleanly(cluster: Cluster, 
     async with asyncio.timeout(_PATIENCE):
         _, told = await process.communicate()
     assert process.returncode == 0, told.decode()
+
+
+async def test_the_program_ends_when_another_controller_begins_to_write(cluster: Cluster, tmp_path: Path) -> None:
+    for obj in (_SECRET, _MODEL, _TIME, _agent()):
+        await cluster.apply(json.loads(json.dumps(obj)))
+    process = await _start(cluster, tmp_path / "state", _free_port(), _free_port())
+    await cluster.until(AGENTS, "clock", "Accepted", "True")
+    async with KubeClient(cluster.access, user_agent="manager/v0.0.0 (linux/amd64)") as upstream:
+        status: JsonObject = {"status": {"conditions": [], "observedGeneration": 1}}
+        await upstream.patch(AGENTS, "clock", status, "kagent", subresource="status")
+    async with asyncio.timeout(_PATIENCE):
+        _, told = await process.communicate()
+    assert process.returncode == 1
+    last = told.decode().splitlines()[-1]
+    assert "'manager' wrote the status of Agent kagent/clock" in last
+    assert "--take-over" in last
+    events = (await cluster.client.list(EVENTS, "kagent")).items
+    assert "OtherController" in {event["reason"] for event in events}

@@ -72,6 +72,10 @@ class EventRecorder:
         except asyncio.QueueFull:
             _log.debug("too many Events wait; left out: %s", message)
 
+    async def warn_now(self, obj: JsonObject, reason: str, message: str) -> None:
+        """Write a Warning at once, before those that wait: the last one of an operator that stops."""
+        await self._write(obj, "Warning", reason, message)
+
     async def _write(self, obj: JsonObject, kind: str, reason: str, message: str) -> None:
         message = message if len(message) <= _MAX_MESSAGE else message[: _MAX_MESSAGE - 1] + "…"
         moment = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -37,6 +37,7 @@ from kagent_operator.reconcile.modellists import Provider, list_models
 from kagent_operator.reconcile.modelproviders import ModelProviderReconciler
 from kagent_operator.reconcile.remoteservers import RemoteServerReconciler
 from kagent_operator.reconcile.revisions import Revisions
+from kagent_operator.reconcile.rivals import WITNESSES, Rivals
 from kagent_operator.reconcile.sandboxagents import SandboxAgentReconciler
 from kagent_operator.reconcile.services import ServiceReconciler
 from kagent_operator.reconcile.status import Now, StatusWriter, utc_now
@@ -95,10 +96,12 @@ class Operator:
             on_state: Callable[[LinkState], None],
         ) -> Reflector:
             unread = _NO_RELEASES if resource is SECRETS else ""
-            return Reflector(client, resource, namespace, field_selector=unread, on_delta=on_delta, on_state=on_state)
+            seen = self._noticing_rivals(on_delta) if resource in WITNESSES else on_delta
+            return Reflector(client, resource, namespace, field_selector=unread, on_delta=seen, on_state=on_state)
 
-        self.cache = Cache(watched, namespaces, make_reflector, self.controller.on_change)
         self.events = EventRecorder(client, now, instance=instance)
+        self.rivals = Rivals(client, namespaces, now, home=settings.controller_namespace, tell=self.events.warn_now)
+        self.cache = Cache(watched, namespaces, make_reflector, self.controller.on_change)
         self.discoveries = Discoveries(ask, self.controller.queue.add, interval=refresh_interval)
         self.model_lists = Discoveries(ask_models, self.controller.queue.add, interval=_MODELS_INTERVAL)
         self.context = Context(
@@ -124,6 +127,15 @@ class Operator:
                 SERVICES.kind: ServiceReconciler(self.context),
             }
         )
+
+    def _noticing_rivals(self, on_delta: Callable[[Delta], None]) -> Callable[[Delta], None]:
+        """Return a consumer that sees who wrote an object before the cache drops that part."""
+
+        def seen(delta: Delta) -> None:
+            self.rivals.saw(delta)
+            on_delta(delta)
+
+        return seen
 
     async def watch(self) -> None:
         """Keep the copies of the cluster until cancelled; replicas that do not lead run only this."""

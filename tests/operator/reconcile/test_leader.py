@@ -1,18 +1,16 @@
-"""Leader election by Lease, and the refusal to work beside another controller."""
+"""Leader election by Lease."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from kagent_api.kube import NotFound, Resource, Unreachable
-from kagent_operator.reconcile.leader import Leader, LeadershipLost, find_other_controller
+from kagent_api.kube import Resource, Unreachable
+from kagent_operator.reconcile.leader import Leader, LeadershipLost
 
 JsonObject = dict[str, Any]
-_NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
 class Time:
@@ -91,73 +89,3 @@ async def test_a_short_outage_is_survived_and_a_long_one_ends_leadership(world: 
     async with asyncio.timeout(5):
         with pytest.raises(LeadershipLost):
             await hold
-
-
-class Listing:
-    """What is looked at before the start."""
-
-    def __init__(self, agents: list[JsonObject], lease: JsonObject | None = None) -> None:
-        self._agents = agents
-        self._lease = lease
-
-    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> JsonObject:
-        if self._lease is None:
-            raise NotFound("no lease", status=404)
-        return self._lease
-
-    async def list(self, resource: Resource, namespace: str | None = None) -> Any:
-        from kagent_api.kube import ObjectList
-
-        return ObjectList(self._agents, "1")
-
-
-def _agent(manager: str, time: str, subresource: str = "status") -> JsonObject:
-    fields = [{"manager": manager, "time": time, "subresource": subresource}]
-    return {"metadata": {"name": "a", "namespace": "kagent", "managedFields": fields}}
-
-
-@pytest.mark.parametrize(
-    ("agents", "lease", "words"),
-    [
-        ([], None, ""),
-        ([_agent("kagent-operator", "2026-01-01T11:59:00Z")], None, ""),
-        ([_agent("app", "2026-01-01T10:00:00Z")], None, ""),
-        ([_agent("app", "2026-01-01T11:59:00Z", "")], None, ""),
-        ([_agent("app", "2026-01-01T11:59:00Z")], None, "'app' wrote the status of Agent kagent/a"),
-        (
-            [],
-            {"spec": {"holderIdentity": "pod-1", "renewTime": "2026-01-01T11:59:50.000000Z"}},
-            "pod-1 holds the Lease",
-        ),
-        ([], {"spec": {"holderIdentity": "pod-1", "renewTime": "2026-01-01T11:00:00.000000Z"}}, ""),
-        ([], {"spec": {"holderIdentity": "", "renewTime": "2026-01-01T11:59:50.000000Z"}}, ""),
-    ],
-)
-async def test_a_controller_at_work_is_noticed(agents: list[JsonObject], lease: JsonObject | None, words: str) -> None:
-    found = await find_other_controller(Listing(agents, lease), ["kagent"], lambda: _NOW)
-    assert words in found
-    assert bool(found) == bool(words)
-
-
-async def test_the_look_for_another_controller_waits_for_the_api_server() -> None:
-    class Away(Listing):
-        waited = 0
-
-        async def get(self, resource: Resource, name: str, namespace: str | None = None) -> JsonObject:
-            if self.waited < 3:
-                raise Unreachable("connection refused")
-            return await super().get(resource, name, namespace)
-
-    client = Away([_agent("app", "2026-01-01T11:59:00Z")])
-
-    async def sleep(_: float) -> None:
-        client.waited += 1
-
-    found = await find_other_controller(client, [], lambda: _NOW, home="kagent", sleep=sleep)
-    assert (client.waited, found[:5]) == (3, "'app'")
-
-
-async def test_upstreams_lease_is_seen_from_our_own_namespace_when_all_are_looked_after() -> None:
-    lease = {"spec": {"holderIdentity": "pod-1", "renewTime": "2026-01-01T11:59:50.000000Z"}}
-    found = await find_other_controller(Listing([], lease), [], lambda: _NOW, home="kagent")
-    assert "pod-1 holds the Lease kagent/" in found
