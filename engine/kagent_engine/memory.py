@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, cast
 from urllib.parse import urlencode
 
-from kagent_api.engine_config import Embedding, MemorySettings
+from kagent_api.engine_config import Embedding, MemorySettings, chosen_variables
 from kagent_engine.errors import ConfigError, StoreUnavailable, ToolFailed
 from kagent_engine.models.base import ModelError, ToolCall, ToolSpec
 from kagent_engine.models.connection import Connection, parsed
@@ -175,7 +175,7 @@ def build_embedder(settings: Embedding, env: Mapping[str, str] | None = None) ->
     Raises:
         ConfigError: its provider has no endpoint of OpenAI's form, or a setting is missing.
     """
-    env = os.environ if env is None else env
+    env = chosen_variables(os.environ if env is None else env, settings.variables)
     passthrough = bool(settings.api_key_passthrough)
     match settings.provider:
         case "openai":

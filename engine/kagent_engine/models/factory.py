@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from kagent_api.engine_config import ModelSettings
+from kagent_api.engine_config import ModelSettings, chosen_variables
 from kagent_engine.errors import ConfigError
 from kagent_engine.models.base import Model
 from kagent_engine.models.connection import Connection, TlsOptions
@@ -44,6 +44,8 @@ def build_model(
     """
     env = os.environ if env is None else env
     paths = Settings.from_environ(env).paths if paths is None else paths
+    if settings.variables:
+        env = chosen_variables(env, settings.variables)
     match settings.type:
         case "openai":
             return _openai(settings, env, paths)

@@ -21,9 +21,16 @@ from kagent_api.schema import JsonObject
 __all__ = [
     "AgentTool", "Compaction", "ContextConfig", "Embedding", "EngineConfig", "Guardrail", "HeaderFile", "McpParams",
     "McpTools", "MemorySettings", "ModelSettings", "NetworkSettings", "ServiceAccountExchange", "TokenExchange",
+    "chosen_variables",
 ]  # fmt: skip
 
 HEADERS_DIR = "/etc/kagent/headers"
+
+
+def chosen_variables(env: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment as one model sees it: its own variables under the names its provider knows."""
+    seen = {name: value for name, value in env.items() if name not in variables}
+    return seen | {name: env[own] for name, own in variables.items() if own in env}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,9 @@ def _none_as(empty: object) -> BeforeValidator:
 Text = Annotated[str, _none_as("")]
 Strings = Annotated[tuple[str, ...], _none_as(())]
 Headers = Annotated[dict[str, str], _none_as({})]
+# Ours alone: a provider's variable -> the one that holds it for this model, empty where it has none. Several models of
+# one provider, each with its own key, live in one process.
+Variables = Annotated[dict[str, str], _none_as({})]
 
 
 class Section(BaseModel):
@@ -154,6 +164,7 @@ class ModelSettings(Section):
     token_exchange: TokenExchange | None = None
     options: Annotated[dict[str, str], _none_as({})] = Field(default_factory=dict)
     stop_sequences: Strings = ()  # ours; upstream's controller leaves them out
+    variables: Variables = Field(default_factory=dict)
 
 
 class McpParams(Section):
@@ -223,6 +234,7 @@ class Embedding(Section):
     endpoint: str | None = None
     deployment: str | None = None
     api_version: str | None = None
+    variables: Variables = Field(default_factory=dict)
 
 
 class MemorySettings(Section):

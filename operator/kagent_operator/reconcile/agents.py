@@ -20,7 +20,8 @@ from kagent_operator.reconcile.revisions import GENERATION
 from kagent_operator.reconcile.rollout import judge
 from kagent_operator.reconcile.status import StatusDraft
 from kagent_operator.reconcile.toolstate import tool_problems
-from kagent_operator.translate.agent import Translation, model_config_name, translate_agent
+from kagent_operator.translate.agent import Translation, translate_agent
+from kagent_operator.translate.agent_models import fallback_names, model_config_name
 from kagent_operator.translate.deployment import deployment_block
 from kagent_operator.translate.fields import JsonObject, flag, mapping, rows, section, string_map, text
 from kagent_operator.translate.references import check_cross_namespace
@@ -169,5 +170,6 @@ def _model_configs(agent: JsonObject, context: Context) -> list[str]:
         model_config_name(agent, context.settings),
         text(declarative, "memory", "modelConfig"),
         text(declarative, "context", "compaction", "summarizer", "modelConfig"),
+        *fallback_names(agent),
     ]
     return list(dict.fromkeys(name for name in names if name))

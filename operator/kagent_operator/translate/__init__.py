@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kagent_operator.translate.agent import Translation, model_config_name, translate_agent
+from kagent_operator.translate.agent import Translation, translate_agent
+from kagent_operator.translate.agent_models import model_config_name
 from kagent_operator.translate.mcpserver import mcp_server_url, translate_mcpserver
 from kagent_operator.translate.settings import PROFILES, Profile, Settings, profile_of
 from kagent_operator.translate.world import Snapshot, World

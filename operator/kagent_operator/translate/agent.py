@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kagent_api.errors import InvalidSpec, ObjectRef
+from kagent_operator.translate.agent_models import AgentModels
 from kagent_operator.translate.card import translate_card
 from kagent_operator.translate.config_hash import config_hash
 from kagent_operator.translate.deployment import Workload, build_objects, deployment_block, extra_containers
@@ -22,14 +23,14 @@ from kagent_operator.translate.fields import (
 from kagent_operator.translate.go_json import compact, indented
 from kagent_operator.translate.goform import with_zero_values
 from kagent_operator.translate.headers import HeaderWriter
-from kagent_operator.translate.model import ModelPart, PodPart, embedding, find_model_config, translate_model
+from kagent_operator.translate.model import PodPart
 from kagent_operator.translate.prompt import check_prompt, system_message
 from kagent_operator.translate.settings import Profile, Settings, profile_of
 from kagent_operator.translate.skills import translate_skills
 from kagent_operator.translate.tools import check_tools, translate_tools
 from kagent_operator.translate.world import World
 
-__all__ = ["Translation", "model_config_name", "translate_agent"]
+__all__ = ["Translation", "translate_agent"]
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,6 @@ class _Engine:
     pod: PodPart
     secret_hashes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-def model_config_name(agent: JsonObject, settings: Settings) -> str:
-    """Return the ModelConfig an agent uses; the documented default when it names none."""
-    return text(agent, "spec", "declarative", "modelConfig") or settings.default_model_config
 
 
 def translate_agent(
@@ -109,7 +105,7 @@ def _declarative(
     agent: JsonObject, world: World, settings: Settings, headers: HeaderWriter, profile: Profile
 ) -> _Engine:
     declarative = mapping(agent, "spec", "declarative")
-    models = _Models(agent, world, settings, profile)
+    models = AgentModels(agent, world, settings, profile)
     tools = translate_tools(agent, world, settings, headers)
     skills = translate_skills(agent)
     instruction = system_message(agent, world, tool_names=tools.names, skill_names=list(skills.names) if skills else [])
@@ -137,55 +133,9 @@ def _declarative(
         config["context_config"] = _context(context, summarizer)
     if flag(declarative, "shareTools"):
         config["share_tools"] = True
+    if fallbacks := models.fallbacks():
+        config["fallback_models"] = fallbacks
     return _Engine(config, models.pod.merged(tools.pod), (*models.hashes, *tools.secret_hashes), tuple(models.warnings))
-
-
-class _Models:
-    """The main model and those of memory and summariser; their Pod parts merge, and each counts once in the hash."""
-
-    def __init__(self, agent: JsonObject, world: World, settings: Settings, profile: Profile) -> None:
-        self._agent = agent
-        self._world = world
-        self._profile: Profile = profile
-        self.hashes: list[str] = []
-        self.warnings: list[str] = []
-        self.pod = PodPart()
-        self.main = self._use(model_config_name(agent, settings), "spec.declarative.modelConfig")
-
-    def summarizer(self, block: JsonObject | None) -> JsonObject | None:
-        """Return the summariser's model: its own, or the agent's when the block names none."""
-        if block is None:
-            return None
-        name = text(block, "modelConfig")
-        if not name or name == self.main.name:
-            return self.main.config
-        return self._use(name, "spec.declarative.context.compaction.summarizer.modelConfig").config
-
-    def memory(self, block: JsonObject | None) -> JsonObject | None:
-        """Return the memory section of config.json."""
-        if block is None:
-            return None
-        name = text(block, "modelConfig")
-        part = self.main if name == self.main.name else self._use(name, "spec.declarative.memory.modelConfig")
-        days = integer(block, "ttlDays")
-        return {**({"ttl_days": days} if days else {}), "embedding": embedding(part)}
-
-    def _use(self, name: str, field_path: str) -> ModelPart:
-        ref = ObjectRef("Agent", namespace_of(self._agent), name_of(self._agent))
-        found = find_model_config(self._world, ref.namespace, name, owner=ref, field_path=field_path)
-        part = translate_model(found, self._world, self._profile)
-        runtime = text(self._agent, "spec", "declarative", "runtime")
-        if part.config["type"] == "foundry" and self._profile == "upstream" and runtime != "go":
-            raise InvalidSpec(
-                f"ModelConfig '{name}' is of provider Foundry, which upstream's engine has for runtime go only",
-                ref=ref,
-                field=field_path,
-                remedy="set spec.declarative.runtime: go",
-            )
-        self.pod = self.pod.merged(part.pod)
-        self.hashes.append(part.secret_hash)
-        self.warnings.extend(part.warnings)
-        return part
 
 
 def _context(context: JsonObject, summarizer: JsonObject | None) -> JsonObject:

@@ -468,4 +468,6 @@ def embedding(part: ModelPart) -> JsonObject:
         result["api_key_passthrough"] = True
     if kind in {"azure_openai", "foundry"}:
         result.update({key: text(model, key) for key in ("endpoint", "deployment", "api_version") if text(model, key)})
+    if "variables" in model:
+        result["variables"] = model["variables"]
     return result

@@ -285,6 +285,17 @@ async def test_openai_itself_is_not_called_without_a_key() -> None:
     await built.aclose()
 
 
+async def test_two_models_of_one_provider_have_their_own_keys_in_one_environment(wire: Wire) -> None:
+    env = {"OPENAI_API_KEY": "first", "OPENAI_ORGANIZATION": "org", "MODEL_2_OPENAI_API_KEY": "second"}
+    own = {"OPENAI_API_KEY": "MODEL_2_OPENAI_API_KEY", "OPENAI_ORGANIZATION": ""}
+    for variables, key, organization in (({}, "Bearer first", "org"), (own, "Bearer second", None)):
+        wire.stream(chunk({"content": "ok"}, "stop"))
+        async with model(wire, env, variables=variables) as built:
+            await answer(built)
+        assert wire.seen[-1].headers["authorization"] == key
+        assert wire.seen[-1].headers.get("openai-organization") == organization
+
+
 async def test_azure_asks_its_deployment_with_its_own_header(wire: Wire) -> None:
     wire.stream(chunk({"content": "ok"}, "stop"))
     env = {"AZURE_OPENAI_API_KEY": "az"}
