@@ -24,6 +24,7 @@ CONFIG_HASH_ANNOTATION: Final = "kagent.dev/config-hash"
 TOKEN_AUDIENCE: Final = "kagent"  # noqa: S105 - an audience, not a credential
 
 ENGINE_ANNOTATION: Final = "kagent-tui.dev/engine"
+BRIDGE_ANNOTATION: Final = "kagent-tui.dev/bridge"
 FALLBACK_MODELS_ANNOTATION: Final = "kagent-tui.dev/fallback-models"
 TOOLS_LABEL: Final = "kagent-tui.dev/tools"
 ACTIVITY_EXTENSION: Final = "https://kagent-tui.dev/a2a/activity/v1"

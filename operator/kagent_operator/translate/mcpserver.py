@@ -1,8 +1,9 @@
 """One MCPServer -> Deployment, Service, ConfigMap and ServiceAccount, in the shape of the kmcp controller.
 
 A stdio server runs behind an adapter that an init container copies in, since no bridge of ours can run in people's
-images. Profile upstream is kmcp's own output; ours adds what kmcp leaves out: a declared port and probe, the path and
-target port of http servers, and a ServiceAccount label.
+images; one that uvx starts needs none and may run in our engine's image behind our bridge, by annotation. Profile
+upstream is kmcp's own output; ours adds what kmcp leaves out: a declared port and probe, the path and target port of
+http servers, and a ServiceAccount label.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 from typing import Final
 
 from kagent_api.errors import InvalidSpec, ObjectRef
-from kagent_api.names import OWN_GROUP
+from kagent_api.names import BRIDGE_ANNOTATION, OWN_GROUP
 from kagent_operator.translate.config_hash import secret_hash
 from kagent_operator.translate.deployment import last_words
 from kagent_operator.translate.fields import (
@@ -41,6 +42,7 @@ __all__ = ["CONFIG_HASH", "SECRETS_HASH", "mcp_server_url", "missing_references"
 CONFIG_HASH: Final = "kmcp.kagent.dev/mcpserver-config-hash"
 SECRETS_HASH: Final = f"{OWN_GROUP}/secrets-hash"
 _ADAPTER: Final = "/adapterbin/agentgateway"
+_SCRATCH: Final = "/tmp"  # noqa: S108 - a path in the container
 _DEFAULT_IMAGES: Final = {"npx": "node:24-alpine3.21", "uvx": "ghcr.io/astral-sh/uv:debian"}
 
 
@@ -61,6 +63,7 @@ def translate_mcpserver(
     """
     profile = profile or profile_of(server, settings)
     _validate(server)
+    _own_bridge(server, profile)
     local = _adapter_config(server)
     objects: list[JsonObject] = []
     deployment = mapping(server, "spec", "deployment")
@@ -111,6 +114,29 @@ def _validate(server: JsonObject) -> None:
             "an http server needs the port it listens on", ref=_ref(server), field="spec.httpTransport.targetPort"
         )
     mcp_server_port(server)
+
+
+def _own_bridge(server: JsonObject, profile: Profile) -> bool:
+    """Tell whether a server runs behind our bridge, in the engine's image.
+
+    Raises InvalidSpec when it is asked for and cannot be.
+    """
+    wanted = text(server, "metadata", "annotations", BRIDGE_ANNOTATION)
+    if not wanted or profile == "upstream":
+        return False
+    spec = mapping(server, "spec")
+    problem, remedy = "", "remove the annotation"
+    if wanted != "engine":
+        problem, remedy = f"{wanted!r} is no bridge", "write engine, or remove the annotation"
+    elif text(spec, "transportType") != "stdio":
+        problem = "only stdio servers need a bridge"
+    elif text(spec, "deployment", "image"):
+        problem, remedy = "the engine's bridge runs in its own image", "remove spec.deployment.image or the annotation"
+    elif text(spec, "deployment", "cmd") != "uvx":
+        problem = f"the engine's image has uvx, not {text(spec, 'deployment', 'cmd')!r}"
+    if problem:
+        raise InvalidSpec(problem, ref=_ref(server), field=f"metadata.annotations[{BRIDGE_ANNOTATION}]", remedy=remedy)
+    return True
 
 
 def _adapter_config(server: JsonObject) -> str:
@@ -202,14 +228,20 @@ def _env_sources(server: JsonObject, world: World) -> dict[str, dict[str, bytes]
 
 def _pod(server: JsonObject, settings: Settings, profile: Profile) -> JsonObject:
     block = mapping(server, "spec", "deployment")
-    stdio = text(server, "spec", "transportType") == "stdio"
+    own = _own_bridge(server, profile)
+    adapted = text(server, "spec", "transportType") == "stdio" and not own
     pod: JsonObject = {"serviceAccountName": text(block, "serviceAccountName") or name_of(server)}
-    if stdio:
+    if adapted:
         pod["initContainers"] = [{**_adapter_container(block, settings), **last_words(profile)}]
-    pod["containers"] = [_container(server, profile, stdio=stdio), *copy.deepcopy(rows(block, "sidecars"))]
+    container = _container(server, profile, adapted=adapted)
+    if own:
+        _put_behind_our_bridge(container, server, settings)
+    pod["containers"] = [container, *copy.deepcopy(rows(block, "sidecars"))]
     volumes: list[JsonObject] = [{"name": "config", "configMap": {"name": name_of(server)}}]
-    if stdio:
+    if adapted:
         volumes.append({"name": "binary", "emptyDir": {}})
+    if own and _needs_scratch(block):
+        volumes.append({"name": "tmp", "emptyDir": {}})
     for entry in rows(block, "configMapRefs"):
         volumes.append({"name": f"cm-{text(entry, 'name')}", "configMap": {"name": text(entry, "name")}})
     pod["volumes"] = [*volumes, *copy.deepcopy(rows(block, "volumes"))]
@@ -222,7 +254,35 @@ def _pod(server: JsonObject, settings: Settings, profile: Profile) -> JsonObject
     ):
         if block.get(key):
             pod[target] = copy.deepcopy(block[key])
+    if own:
+        security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+        pod["securityContext"] = {**security, **mapping(pod, "securityContext")}
     return pod
+
+
+def _put_behind_our_bridge(container: JsonObject, server: JsonObject, settings: Settings) -> None:
+    """Have a container run the engine's bridge, which starts the server as the adapter would."""
+    port = str(mcp_server_port(server))
+    container["image"] = settings.engine_image
+    container["args"] = ["mcp-bridge", "--file", "/config/local.yaml", "--host", settings.bind_host, "--port", port]
+    # The root is read-only: what uvx fetches lies in the scratch directory.
+    places = {"HOME": _SCRATCH, "UV_CACHE_DIR": f"{_SCRATCH}/uv"}
+    env = {**places, **string_map(server, "spec", "deployment", "env")}
+    container["env"] = [{"name": key, "value": value} for key, value in sorted(env.items())]
+    container["securityContext"] = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        **mapping(container, "securityContext"),
+    }
+    if _needs_scratch(mapping(server, "spec", "deployment")):
+        container["volumeMounts"].append({"name": "tmp", "mountPath": _SCRATCH})
+
+
+def _needs_scratch(block: JsonObject) -> bool:
+    """Tell whether the author left /tmp to us."""
+    taken = any(text(mount, "mountPath").rstrip("/") == _SCRATCH for mount in rows(block, "volumeMounts"))
+    return not taken and all(text(volume, "name") != "tmp" for volume in rows(block, "volumes"))
 
 
 def _adapter_container(block: JsonObject, settings: Settings) -> JsonObject:
@@ -242,7 +302,7 @@ def _adapter_container(block: JsonObject, settings: Settings) -> JsonObject:
     return container
 
 
-def _container(server: JsonObject, profile: Profile, *, stdio: bool) -> JsonObject:
+def _container(server: JsonObject, profile: Profile, *, adapted: bool) -> JsonObject:
     block = mapping(server, "spec", "deployment")
     command = text(block, "cmd")
     container: JsonObject = {
@@ -250,10 +310,10 @@ def _container(server: JsonObject, profile: Profile, *, stdio: bool) -> JsonObje
         "image": text(block, "image") or _DEFAULT_IMAGES[command],
         "imagePullPolicy": text(block, "imagePullPolicy") or "IfNotPresent",
     }
-    if stdio:
+    if adapted:
         container["command"] = [_ADAPTER]
         container["args"] = ["-f", "/config/local.yaml"]
-    else:
+    elif text(server, "spec", "transportType") == "http":
         if command:
             container["command"] = [command]
         if args := strings(block, "args"):
@@ -272,7 +332,7 @@ def _container(server: JsonObject, profile: Profile, *, stdio: bool) -> JsonObje
     if security := section(block, "securityContext"):
         container["securityContext"] = copy.deepcopy(security)
     mounts: list[JsonObject] = [{"name": "config", "mountPath": "/config"}]
-    if stdio:
+    if adapted:
         mounts.append({"name": "binary", "mountPath": "/adapterbin"})
     for entry in rows(block, "configMapRefs"):
         name = text(entry, "name")
