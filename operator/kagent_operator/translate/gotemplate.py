@@ -1,13 +1,15 @@
 """The part of Go's text/template that system prompts are written in.
 
 Text, ``{{.Field}}``, ``{{.}}``, ``{{$.Field}}``, variables, ``if``/``else if``/``else``, ``range``/``else``, ``with``,
-comments, trim markers, string literals, parentheses, pipelines, and the functions include, len, eq, ne, not, and, or,
-index and print. Anything else is refused by name: a prompt is never rendered half. Output is never expanded again.
+comments, trim markers, string literals, parentheses, pipelines, and the functions include, len, eq, ne, lt, le, gt, ge,
+not, and, or, index, print, println and printf. Anything else is refused by name: a prompt is never rendered half.
+Output is never expanded again. `make conformance` holds it against Go's own.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ _ACTION = re.compile(
     r"\{\{(?:-(?=\s))?(?P<body>(?:\"(?:\\.|[^\"\\])*\"|`[^`]*`|/\*.*?\*/|[^}]|\}(?!\}))*?)(?:(?<=\s)-)?\}\}", re.DOTALL
 )
 _TOKEN = re.compile(r"""\s*(?:("(?:\\.|[^"\\])*"|`[^`]*`)|(-?\d+)|(\$?\w*(?:\.\w+)+|\$\w*|\.|\w+)|(:=|[(),|=]))""")
+_WORDS: Final = {"true", "false", "nil"}
 _MAX_OUTPUT: Final = 1_000_000  # characters; a prompt that long is a mistake, and nested ranges could grow without end
 
 
@@ -58,15 +61,17 @@ def render(template: str, data: Mapping[str, Value], functions: Functions) -> st
     Raises TemplateError; errors of the given functions pass through.
     """
     nodes = _parse(template)
+    known = {**_BUILTIN, **functions}
+    _check_names(nodes, {"$"}, known)
     out: list[str] = []
-    _Renderer(data, {**_BUILTIN, **functions}, out).run(nodes, data, {"$": data})
+    _Renderer(data, known, out).run(nodes, data, {"$": data})
     return "".join(out)
 
 
 def _parse(template: str) -> list[_Node]:
     root: list[_Node] = []
     current = root
-    stack: list[tuple[list[_Node], _Block, bool]] = []
+    stack: list[tuple[list[_Node], _Block]] = []
     position = 0
     trim_next = False
     for match in _ACTION.finditer(template):
@@ -82,8 +87,7 @@ def _parse(template: str) -> list[_Node]:
         line = template.count("\n", 0, match.start()) + 1
         body = match["body"].strip()
         if body.startswith("/*"):
-            if not body.endswith("*/"):
-                raise TemplateError(f"line {line}: a comment does not end")
+            _check_comment(match.group(), line)
             continue
         words = _tokens(body, line)
         if not words:
@@ -92,24 +96,26 @@ def _parse(template: str) -> list[_Node]:
         if keyword in {"if", "range", "with"}:
             block = _Block(keyword, words[1:], line)
             current.append(block)
-            stack.append((current, block, False))
+            stack.append((current, block))
             current = block.body
         elif keyword == "else":
             if not stack:
                 raise TemplateError(f"line {line}: unexpected {{{{else}}}}")
-            parent, block, _ = stack[-1]
+            parent, block = stack[-1]
+            if current is block.otherwise:
+                raise TemplateError(f"line {line}: expected end; found {{{{else}}}}")
             current = block.otherwise
             if words[1:2] == ["if"]:
                 inner = _Block("if", words[2:], line)
                 current.append(inner)
-                stack[-1] = (parent, inner, True)
+                stack[-1] = (parent, inner)
                 current = inner.body
             elif len(words) > 1:
                 raise TemplateError(f"line {line}: unexpected {words[1]!r} after else")
         elif keyword == "end":
             if not stack:
                 raise TemplateError(f"line {line}: unexpected {{{{end}}}}")
-            current, _, _ = stack.pop()
+            current, _ = stack.pop()
         elif keyword in {"template", "define", "block", "break", "continue"}:
             raise TemplateError(f"line {line}: {{{{{keyword}}}}} is not supported in system messages")
         else:
@@ -121,6 +127,14 @@ def _parse(template: str) -> list[_Node]:
         raise TemplateError(f"line {template.count(chr(10), 0, position + rest.index('{{')) + 1}: unclosed action")
     _add_text(current, rest, left=trim_next, right=False)
     return root
+
+
+def _check_comment(action: str, line: int) -> None:
+    """Hold a comment to Go's rule: it fills its action, with nothing but a trim marker's space beside it."""
+    if "*/" not in action:
+        raise TemplateError(f"line {line}: a comment does not end")
+    if not re.fullmatch(r"\{\{(?:-\s+)?/\*.*?\*/(?:\s+-)?\}\}", action, re.DOTALL):
+        raise TemplateError(f"line {line}: a comment fills its action: {{{{/* words */}}}}")
 
 
 def _add_text(nodes: list[_Node], text: str, *, left: bool, right: bool) -> None:
@@ -144,6 +158,37 @@ def _tokens(body: str, line: int) -> list[str]:
         words.append(next(group for group in match.groups() if group))
         position = match.end()
     return words
+
+
+def _check_names(nodes: list[_Node], variables: set[str], functions: Functions) -> None:
+    """Refuse unknown functions and variables wherever they stand, as Go does: also in a branch that does not run."""
+    variables = set(variables)
+    for node in nodes:
+        match node:
+            case _Text():
+                continue
+            case _Print(words, line):
+                names, words = _declared(words)
+                _check_words(words, line, variables, functions)
+                variables.update(names)
+            case _Block():
+                names, words = _declared(node.expression)
+                _check_words(words, node.line, variables, functions)
+                for branch in (node.body, node.otherwise):
+                    _check_names(branch, variables | set(names), functions)
+            case _:
+                assert_never(node)
+
+
+def _check_words(words: list[str], line: int, variables: set[str], functions: Functions) -> None:
+    for word in words:
+        head = word.split(".", 1)[0]
+        if head.startswith("$") and head not in variables:
+            raise TemplateError(f"line {line}: undefined variable {head!r}")
+        if re.fullmatch(r"[A-Za-z_]\w*", word) and word not in {*_WORDS, *functions}:
+            raise TemplateError(
+                f"line {line}: function {word!r} is not supported (there are: {', '.join(sorted(functions))})"
+            )
 
 
 class _Renderer:
@@ -193,10 +238,13 @@ class _Renderer:
     def _range(self, block: _Block, value: Value, names: list[str], dot: Value, variables: dict[str, Value]) -> None:
         if isinstance(value, list):
             entries: list[tuple[Value, Value]] = list(enumerate(value))
-        elif isinstance(value, Mapping):
-            entries = [(key, value[key]) for key in sorted(value)]
+        elif isinstance(value, int) and not isinstance(value, bool):
+            # A million of nothing would take long as well.
+            entries = [(number, number) for number in range(min(value, _MAX_OUTPUT))]
         else:
             raise TemplateError(f"line {block.line}: range can't iterate over {_shown(value)!r}")
+        if isinstance(value, int) and len(names) == 2:
+            raise TemplateError(f"line {block.line}: can't use {value} to iterate over more than one variable")
         if not entries:
             self.run(block.otherwise, dot, variables)
         for key, item in entries:
@@ -244,7 +292,7 @@ class _Expression:
 
     def _command(self, piped: list[Value]) -> Value:
         word = self._peek()
-        if word and re.fullmatch(r"[A-Za-z_]\w*", word) and word not in {"true", "false", "nil"}:
+        if word and re.fullmatch(r"[A-Za-z_]\w*", word) and word not in _WORDS:
             self._at += 1
             function = self._functions.get(word)
             if function is None:
@@ -253,7 +301,10 @@ class _Expression:
             arguments: list[Value] = []
             while self._peek() not in {"", "|", ")"}:
                 arguments.append(self._operand())
-            return function([*arguments, *piped])
+            try:
+                return function([*arguments, *piped])
+            except TemplateError as error:
+                raise TemplateError(f"line {self._line}: {error}") from error
         value = self._operand()
         if piped:
             raise TemplateError(f"line {self._line}: a value cannot be piped into {word!r}")
@@ -310,7 +361,8 @@ def _shown(value: Value) -> str:
     if isinstance(value, list):
         return f"[{' '.join(value)}]"
     if isinstance(value, Mapping):
-        return "map[" + " ".join(f"{key}:{_shown(value[key])}" for key in sorted(value)) + "]"
+        # The one there is is the template's data, a struct to Go.
+        return "{" + " ".join(map(_shown, value.values())) + "}"
     return str(value)
 
 
@@ -322,20 +374,40 @@ def _need(name: str, arguments: Sequence[Value], least: int) -> None:
 def _length(arguments: Sequence[Value]) -> Value:
     _need("len", arguments, 1)
     value = arguments[0]
-    if isinstance(value, bool | int):
-        raise TemplateError("len of a number")
+    if not isinstance(value, str | list):
+        raise TemplateError(f"len of {_shown(value)[:40]!r}")
     # Go counts bytes of a string.
     return len(value.encode()) if isinstance(value, str) else len(value)
 
 
 def _equal(arguments: Sequence[Value]) -> Value:
     _need("eq", arguments, 2)
-    return any(arguments[0] == other for other in arguments[1:])
+    return any(_compared("eq", arguments[0], other) == 0 for other in arguments[1:])
 
 
 def _not_equal(arguments: Sequence[Value]) -> Value:
     _need("ne", arguments, 2)
-    return arguments[0] != arguments[1]
+    return _compared("ne", arguments[0], arguments[1]) != 0
+
+
+def _order(name: str, holds: Callable[[int], bool]) -> Callable[[Sequence[Value]], Value]:
+    def compare(arguments: Sequence[Value]) -> Value:
+        if len(arguments) != 2:
+            raise TemplateError(f"{name} wants 2 arguments, got {len(arguments)}")
+        if any(isinstance(argument, bool) for argument in arguments):
+            raise TemplateError(f"{name}: true and false have no order")
+        return holds(_compared(name, arguments[0], arguments[1]))
+
+    return compare
+
+
+def _compared(name: str, one: Value, other: Value) -> int:
+    """Return -1, 0 or 1. Go compares values of one basic type only."""
+    if isinstance(one, str) and isinstance(other, str):
+        return (one > other) - (one < other)
+    if isinstance(one, int) and isinstance(other, int) and isinstance(one, bool) == isinstance(other, bool):
+        return (one > other) - (one < other)
+    raise TemplateError(f"{name}: {_shown(one)[:40]!r} and {_shown(other)[:40]!r} cannot be compared")
 
 
 def _not(arguments: Sequence[Value]) -> Value:
@@ -358,22 +430,71 @@ def _index(arguments: Sequence[Value]) -> Value:
     value, key = arguments[0], arguments[1]
     if isinstance(value, list) and isinstance(key, int) and 0 <= key < len(value):
         return value[key]
-    if isinstance(value, Mapping) and isinstance(key, str) and key in value:
-        return value[key]
     raise TemplateError(f"index {_shown(key)} is out of range")
 
 
 def _print(arguments: Sequence[Value]) -> Value:
-    return "".join(_shown(value) for value in arguments)
+    """Join as Go's Sprint does: a space between two values neither of which is a string."""
+    out = ""
+    for before, value in zip((None, *arguments), arguments, strict=False):
+        apart = before is not None and not isinstance(before, str) and not isinstance(value, str)
+        out += f"{' ' if apart else ''}{_shown(value)}"
+    return out
 
+
+def _println(arguments: Sequence[Value]) -> Value:
+    return " ".join(map(_shown, arguments)) + "\n"
+
+
+_VERB = re.compile(r"%(.?)", re.DOTALL)
+
+
+def _printf(arguments: Sequence[Value]) -> Value:
+    """Format with %s, %v, %d, %q, %t and %%, each of a value that fits: Go would write its complaint into the text."""
+    _need("printf", arguments, 1)
+    form, values = arguments[0], list(arguments[1:])
+    if not isinstance(form, str):
+        raise TemplateError("printf wants a format")
+
+    def fill(match: re.Match[str]) -> str:
+        verb = match[1]
+        if verb == "%":
+            return "%"
+        fits = _FITS.get(verb)
+        if fits is None:
+            raise TemplateError(f"printf: %{verb} is not supported (there are: %s, %v, %d, %q, %t, %%)")
+        if not values or not fits(values[0]):
+            raise TemplateError(f"printf: %{verb} has no value that fits")
+        value = values.pop(0)
+        return json.dumps(value, ensure_ascii=False) if verb == "q" else _shown(value)
+
+    text = _VERB.sub(fill, form)
+    if values:
+        raise TemplateError(f"printf: {len(values)} value(s) too many")
+    return text
+
+
+_FITS: Final[Mapping[str, Callable[[Value], bool]]] = {
+    "s": lambda value: isinstance(value, str | list),
+    "v": lambda value: True,
+    "d": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "q": lambda value: isinstance(value, str),
+    "t": lambda value: isinstance(value, bool),
+}
 
 _BUILTIN: Final[Functions] = {
     "len": _length,
     "eq": _equal,
     "ne": _not_equal,
+    "lt": _order("lt", lambda order: order < 0),
+    "le": _order("le", lambda order: order <= 0),
+    "gt": _order("gt", lambda order: order > 0),
+    "ge": _order("ge", lambda order: order >= 0),
     "not": _not,
     "and": _and,
     "or": _or,
     "index": _index,
     "print": _print,
+    "println": _println,
+    "printf": _printf,
 }
