@@ -137,6 +137,11 @@ def _add_manifests(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", default="emptyDir", help="where sessions lie: emptyDir, claim:NAME or hostPath:PATH")
     parser.add_argument("--engine", choices=_PROFILES, default="", help="engine profile")
     parser.add_argument("--engine-image", default="", help="image of profile kagent-tui")
+    parser.add_argument("--auth-mode", choices=_AUTH_NAMES, default="", help="who callers are")
+    parser.add_argument("--auth-user-id-claim", default="", help="claim that names the user in mode trusted-proxy")
+    parser.add_argument("--replicas", type=int, default=1, help="more than one needs --database-secret")
+    parser.add_argument("--database-secret", default="", metavar="NAME[:KEY]", help="Secret with PostgreSQL's URL")
+    parser.add_argument("--arg", action="append", default=[], metavar="--FLAG=VALUE", help="one more flag of run")
 
 
 def _add_translate(parser: argparse.ArgumentParser) -> None:
@@ -244,15 +249,17 @@ def _manifests(arguments: argparse.Namespace) -> int:
 
     more = [
         f"--{flag.replace('_', '-')}={value}"
-        for flag in ("engine", "engine_image")
+        for flag in ("engine", "engine_image", "auth_mode", "auth_user_id_claim")
         if (value := getattr(arguments, flag))
     ]
     installation = Installation(
         namespace=arguments.namespace,
         image=arguments.image,
         watch_namespaces=[part for part in arguments.watch_namespaces.split(",") if part],
-        arguments=more,
+        arguments=[*more, *arguments.arg],
         state=arguments.state,
+        replicas=arguments.replicas,
+        database_secret=arguments.database_secret,
     )
     sys.stdout.write(dump_yaml_documents(manifests(installation)))
     return 0

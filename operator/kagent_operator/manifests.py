@@ -43,6 +43,8 @@ class Installation:
     arguments: Sequence[str] = ()
     env: Sequence[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     state: str = "emptyDir"
+    replicas: int = 1
+    database_secret: str = ""  # NAME or NAME:KEY, of a PostgreSQL URL
 
 
 def _rule(group: str, resources: list[str], verbs: list[str]) -> dict[str, Any]:
@@ -82,8 +84,12 @@ def role_rules() -> list[dict[str, Any]]:
 def manifests(installation: Installation) -> list[dict[str, Any]]:
     """Return ServiceAccount, Roles, RoleBindings, Deployment and Service, in the order to apply them.
 
-    Raises InvalidSpec for a ``state`` that is no place.
+    Raises InvalidSpec for a ``state`` that is no place, and for several replicas without a database.
     """
+    if installation.replicas > 1 and not installation.database_secret:
+        raise InvalidSpec(
+            "more than one replica needs PostgreSQL (SQLite has one writer)", remedy="name the Secret with its URL"
+        )
     objects: list[dict[str, Any]] = [_object("v1", "ServiceAccount", installation.namespace)]
     if ALL_NAMESPACES in installation.watch_namespaces:
         objects += _cluster_rights(installation.namespace)
@@ -151,9 +157,19 @@ def _state_volume(state: str) -> dict[str, Any]:
     raise InvalidSpec(f"{state!r} is no place for sessions", remedy="use emptyDir, claim:NAME or hostPath:/PATH")
 
 
+def _database_env(secret: str) -> list[dict[str, Any]]:
+    if not secret:
+        return []
+    name, _, key = secret.partition(":")
+    source = {"secretKeyRef": {"name": name, "key": key or "url"}}
+    return [{"name": "DATABASE_URL", "valueFrom": source}]
+
+
 def _deployment(installation: Installation) -> dict[str, Any]:
     # Spelled out although they are the defaults: the local cluster gives each Pod ports of its own by rewriting these.
     arguments = ["run", f"--http-address=0.0.0.0:{CONTROLLER_PORT}", f"--health-address=0.0.0.0:{HEALTH_PORT}"]
+    if installation.replicas > 1:
+        arguments.append("--leader-elect")
     arguments += installation.arguments
     if installation.watch_namespaces:
         arguments.append(f"--watch-namespaces={','.join(installation.watch_namespaces)}")
@@ -166,6 +182,7 @@ def _deployment(installation: Installation) -> dict[str, Any]:
             {"name": "KAGENT_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
             {"name": "KAGENT_TUI_STATE", "value": _STATE},
+            *_database_env(installation.database_secret),
             *installation.env,
         ],
         "ports": [
@@ -209,10 +226,10 @@ def _deployment(installation: Installation) -> dict[str, Any]:
         "Deployment",
         installation.namespace,
         spec={
-            "replicas": 1,
+            "replicas": installation.replicas,
             "selector": {"matchLabels": dict(_SELECTOR)},
             # SQLite has one writer: the old replica goes before the new one comes.
-            "strategy": {"type": "Recreate"},
+            "strategy": {"type": "RollingUpdate" if installation.database_secret else "Recreate"},
             "template": {"metadata": {"labels": dict(_LABELS)}, "spec": pod},
         },
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +15,7 @@ import yaml
 
 from kagent_api.crds import crds, crds_yaml
 from kagent_api.names import VERSION
+from kagent_operator.cli import main
 from kagent_operator.manifests import Installation, manifests
 
 JsonObject = dict[str, Any]
@@ -42,31 +45,82 @@ def _by_name(objects: Any) -> dict[tuple[str, str, str], JsonObject]:
     return {(obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj for obj in objects}
 
 
+# Values -> the command line of ``kagent-operator manifests`` that prints the same.
+_SAME: dict[str, str] = {
+    "": "",
+    "image.repository=r/operator,image.tag=1.2": "--image r/operator:1.2",
+    "watchNamespaces={team-a,team-b}": "--watch-namespaces team-a,team-b",
+    "watchNamespaces={kagent,team-b}": "--watch-namespaces kagent,team-b",
+    "watchNamespaces={*}": "--watch-namespaces *",
+    "engine.profile=upstream,engine.image=r/engine:1": "--engine upstream --engine-image r/engine:1",
+    "auth.mode=kubernetes": "--auth-mode kubernetes",
+    "auth.mode=trusted-proxy,auth.userIdClaim=email": "--auth-mode trusted-proxy --auth-user-id-claim email",
+    "persistence.enabled=true,persistence.existingClaim=mine": "--state claim:mine",
+    "replicas=2,database.urlSecret.name=pg": "--replicas 2 --database-secret pg",
+    "database.urlSecret.name=pg,database.urlSecret.key=dsn": "--database-secret pg:dsn",
+    "extraArgs={--log-level=debug}": "--arg=--log-level=debug",
+}
+# Values that only the chart has: where in the Deployment each stands, and what it is set to here. With the plain YAML
+# one writes them into the file, or patches it.
+_POD = ("spec", "template", "spec")
+_ONLY_HELM: dict[str, tuple[tuple[str | int, ...], object]] = {
+    "image.pullPolicy": ((*_POD, "containers", 0, "imagePullPolicy"), "Always"),
+    "image.pullSecrets": ((*_POD, "imagePullSecrets"), [{"name": "reg"}]),
+    "extraEnv": ((*_POD, "containers", 0, "env", 3), [{"name": "A", "value": "b"}]),
+    "resources": (
+        (*_POD, "containers", 0, "resources"),
+        {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
+    ),
+    "nodeSelector": ((*_POD, "nodeSelector"), {"disk": "fast"}),
+    "tolerations": ((*_POD, "tolerations"), [{"key": "k", "operator": "Exists"}]),
+    "affinity": ((*_POD, "affinity"), {"nodeAffinity": {}}),
+}
+# Objects of their own, tested below.
+_APART = {"persistence.size", "persistence.storageClass", "defaultModelConfig"}
+
+
 @needs_helm
-@pytest.mark.parametrize(
-    ("values", "installation"),
-    [
-        ([], Installation()),
-        (["--set", "image.repository=r/operator,image.tag=1.2"], Installation(image="r/operator:1.2")),
-        (["--set", "watchNamespaces={team-a,team-b}"], Installation(watch_namespaces=["team-a", "team-b"])),
-        (["--set", "watchNamespaces={kagent,team-b}"], Installation(watch_namespaces=["kagent", "team-b"])),
-        (["--set", "watchNamespaces={*}"], Installation(watch_namespaces=["*"])),
-        (
-            ["--set", "engine.profile=upstream,engine.image=r/engine:1"],
-            Installation(arguments=["--engine=upstream", "--engine-image=r/engine:1"]),
-        ),
-        (
-            ["--set", "persistence.enabled=true,persistence.existingClaim=mine"],
-            Installation(state="claim:mine"),
-        ),
-        (
-            ["--set", "extraArgs={--log-level=debug}", "--set-json", 'extraEnv=[{"name":"A","value":"b"}]'],
-            Installation(arguments=["--log-level=debug"], env=[{"name": "A", "value": "b"}]),
-        ),
-    ],
-)
-def test_the_chart_renders_what_manifests_prints(values: list[str], installation: Installation) -> None:
-    assert _render("kagent", *values) == _by_name(manifests(installation))
+@pytest.mark.parametrize("values", _SAME)
+def test_the_chart_renders_what_manifests_prints(values: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["manifests", *_SAME[values].split()]) == 0
+    printed = _by_name(yaml.safe_load_all(capsys.readouterr().out))
+    assert _render("kagent", *(["--set", values] if values else [])) == printed
+
+
+@needs_helm
+@pytest.mark.parametrize("value", _ONLY_HELM)
+def test_a_value_of_the_chart_alone_changes_its_one_place(value: str) -> None:
+    place, wanted = _ONLY_HELM[value]
+    rendered = _render("kagent", "--set-json", f"{value}={json.dumps(wanted)}")
+    plain = _by_name(manifests(Installation()))
+    key = ("Deployment", "kagent", "kagent-controller")
+    changed: Any = rendered[key]
+    original: Any = plain[key]
+    for step in place[:-1]:
+        changed, original = changed[step], original[step]
+    expected = wanted[0] if value == "extraEnv" else wanted  # type: ignore[index] # a list there
+    assert changed[place[-1]] == expected
+    # ... and nothing else.
+    if isinstance(original, list):
+        del changed[place[-1]]
+    else:
+        changed[place[-1]] = original.get(place[-1])
+        if place[-1] not in original:
+            del changed[place[-1]]
+    assert rendered == plain
+
+
+def test_every_value_of_the_chart_is_compared_with_manifests() -> None:
+    values = yaml.safe_load((_CHARTS / "kagent" / "values.yaml").read_text(encoding="utf-8"))
+
+    def leaves(value: Any, path: str) -> list[str]:
+        if path in _ONLY_HELM or path in _APART or not isinstance(value, dict) or not value:
+            return [path]
+        entries = cast(JsonObject, value).items()
+        return [leaf for name, inner in entries for leaf in leaves(inner, f"{path}.{name}".lstrip("."))]
+
+    compared = {part.split("=")[0] for given in _SAME for part in re.split(r",(?=[\w.]+=)", given)}
+    assert set(leaves(values, "")) <= compared | set(_ONLY_HELM) | _APART
 
 
 @needs_helm
@@ -116,7 +170,16 @@ def test_several_replicas_elect_a_leader_and_share_a_database() -> None:
 
 @needs_helm
 @pytest.mark.parametrize(
-    "wrong", ["imgae.tag=1", "engine.profile=other", "watchNamespaces=a", "replicas=two", "image.pullPolicy=Sometimes"]
+    "wrong",
+    [
+        "imgae.tag=1",
+        "engine.profile=other",
+        "watchNamespaces=a",
+        "replicas=two",
+        "image.pullPolicy=Sometimes",
+        "auth.mode=oidc",
+        "auth.mod=none",
+    ],
 )
 def test_a_wrong_value_is_refused(wrong: str) -> None:
     refused = _run("template", "kagent", str(_CHARTS / "kagent"), "--set", wrong)
