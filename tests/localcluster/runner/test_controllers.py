@@ -222,3 +222,52 @@ async def test_a_job_past_its_deadline_is_ended(cluster: Any) -> None:
 async def test_a_finished_job_goes_when_its_time_to_live_is_over(cluster: Any) -> None:
     cluster.objects.create(JOBS, "default", job("brief", "pass", ttlSecondsAfterFinished=0))
     await cluster.until(lambda: not cluster.objects.list(JOBS, "default"))
+
+
+def progressing(cluster: Any, name: str) -> tuple[str, str]:
+    conditions = get(cluster, name)["status"].get("conditions", [])
+    return next(((c["status"], c["reason"]) for c in conditions if c["type"] == "Progressing"), ("", ""))
+
+
+async def test_a_pause_is_shown_and_stops_the_deadline_until_the_rollout_is_resumed(hollow: Any) -> None:
+    hollow.objects.create(DEPLOYMENTS, "default", deployment("web", replicas=1))
+    await hollow.until(lambda: complete(hollow, "web"))
+    change(hollow, "web", paused=True)
+    await hollow.until(lambda: progressing(hollow, "web") == ("Unknown", "DeploymentPaused"))
+    change(hollow, "web", paused=False)
+    image_of(hollow, "web", "app:2")
+    await hollow.until(lambda: complete(hollow, "web") and progressing(hollow, "web")[0] == "True")
+
+
+async def test_scaling_during_a_stuck_rollout_is_spread_in_proportion(hollow: Any) -> None:
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 3, "maxUnavailable": 2}}
+    hollow.objects.create(DEPLOYMENTS, "default", deployment("web", replicas=10, strategy=rolling))
+    await hollow.until(lambda: complete(hollow, "web", 10))
+    template = get(hollow, "web")["spec"]["template"]
+    template["spec"]["containers"][0]["image"] = "app:2"
+    change(hollow, "web", template=template, minReadySeconds=300)  # the new Pods count for nothing yet
+
+    def sizes() -> dict[str, int]:
+        return {revision: rs["spec"]["replicas"] for revision, rs in replicasets_of(hollow, "web").items()}
+
+    await hollow.until(lambda: sizes() == {"1": 8, "2": 5})
+    change(hollow, "web", replicas=15)
+    await hollow.until(lambda: sizes() == {"1": 11, "2": 7})
+    counts = {"replicas": 18, "updatedReplicas": 7, "availableReplicas": 11, "unavailableReplicas": 7}
+    await hollow.until(lambda: counts.items() <= get(hollow, "web")["status"].items())
+
+
+async def test_recreate_waits_for_pods_that_are_still_ending(cluster: Any) -> None:
+    body = deployment("web", "python:3", replicas=1, strategy={"type": "Recreate"})
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(99)"
+    body["spec"]["template"]["spec"]["containers"][0]["args"] = ["-c", deaf]
+    body["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 3
+    cluster.objects.create(DEPLOYMENTS, "default", body)
+    await cluster.until(lambda: complete(cluster, "web"))
+    (old,) = pods_of(cluster, "web")
+    image_of(cluster, "web", "python:4")
+    await cluster.until(lambda: get(cluster, "web")["status"].get("terminatingReplicas") == 1)
+    assert [pod["metadata"]["name"] for pod in pods_of(cluster, "web")] == [old["metadata"]["name"]]
+    await cluster.until(lambda: complete(cluster, "web") and get(cluster, "web")["status"]["terminatingReplicas"] == 0)
+    (new,) = pods_of(cluster, "web")
+    assert new["metadata"]["uid"] != old["metadata"]["uid"]

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kagent_localcluster.runner.controllers.rollout import Limits, Scale, limits, new_size, old_sizes
+from kagent_localcluster.runner.controllers.rollout import (
+    Limits,
+    Scale,
+    limits,
+    new_size,
+    old_sizes,
+    proportional_sizes,
+)
 from kagent_localcluster.seams import JsonObject
 
 
@@ -55,3 +62,24 @@ def test_a_rollout_stays_within_its_bounds_at_every_step_and_finishes(
         if (new, old) == (wanted, 0):
             return
     raise AssertionError(f"stuck at new={new} old={old}")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "active", "expected"),
+    [
+        # The example of Kubernetes' documentation: maxSurge 3, stuck at 8 old and 5 new, scaled from 10 to 15.
+        (15, [Scale("old", 8, 8, 13, "1"), Scale("new", 5, 0, 13, "2")], {"old": 11, "new": 7}),
+        (5, [Scale("old", 8, 8, 13, "1"), Scale("new", 5, 0, 13, "2")], {"old": 5, "new": 3}),
+        (0, [Scale("old", 8, 8, 13, "1"), Scale("new", 5, 0, 13, "2")], {"old": 0, "new": 0}),
+        # What rounding leaves over goes to the largest; of equal ones the newest grows, the oldest shrinks.
+        (3, [Scale("old", 2, 2, 5, "1"), Scale("new", 2, 0, 5, "2")], {"old": 2, "new": 4}),
+    ],
+)
+def test_scaling_in_the_middle_of_a_rollout_spreads_over_the_replicasets(
+    wanted: int, active: list[Scale], expected: dict[str, int]
+) -> None:
+    assert proportional_sizes(wanted, active, Limits(3, 2), 0) == expected
+
+
+def test_recreate_counts_as_available_only_with_every_pod() -> None:
+    assert limits({"strategy": {"type": "Recreate"}}, 4) == Limits(0, 0)

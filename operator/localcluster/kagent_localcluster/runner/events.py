@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from kagent_localcluster.errors import ApiError, NotFound
 from kagent_localcluster.runner.fields import Key, name_of, number, text, uid_of
@@ -17,9 +17,11 @@ from kagent_localcluster.runner.metadata import now, parse_time, random_suffix
 from kagent_localcluster.runner.resources import EVENTS
 from kagent_localcluster.seams import JsonObject, Objects
 
-__all__ = ["EventRecorder"]
+__all__ = ["EventRecorder", "EventType"]
 
 logger = logging.getLogger(__name__)
+
+EventType: TypeAlias = Literal["Normal", "Warning"]
 
 REMEMBERED = 2_000
 TIME_TO_LIVE = 3_600.0
@@ -48,7 +50,7 @@ class EventRecorder:
         *,
         kind: str,
         api_version: str,
-        type: Literal["Normal", "Warning"] = "Normal",
+        type: EventType = "Normal",
         field_path: str = "",
     ) -> None:
         """Record that ``reason`` happened to ``obj``."""

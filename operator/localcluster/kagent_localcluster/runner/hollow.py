@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kagent_localcluster.errors import ApiError
+from kagent_localcluster.errors import ApiError, NotFound
 from kagent_localcluster.runner.fields import first, items, labels_of, mapping, name_of, text, uid_of
 from kagent_localcluster.runner.metadata import now
 from kagent_localcluster.runner.pod_status import ContainerReport, PodReport, pod_status
@@ -26,7 +26,7 @@ class HollowPod:
         self.ready = True
         state = mapping(first(items(pod, "status", "containerStatuses")), "state")
         if "running" not in state:
-            self._write(pod)
+            self._write()
 
     def update(self, pod: JsonObject) -> None:
         self.labels = labels_of(pod)
@@ -45,7 +45,13 @@ class HollowPod:
         finally:
             self._on_end()
 
-    def _write(self, pod: JsonObject) -> None:
+    def _write(self) -> None:
+        try:
+            pod = self._objects.get(PODS, self.namespace, self.name)  # somebody may have changed it since the event
+        except NotFound:
+            return
+        if uid_of(pod) != self.uid:
+            return
         report = PodReport(_reports(pod, "containers", ready=True), _reports(pod, "initContainers"), True, False)
         status = pod_status(pod, report)
         self._objects.update(PODS, self.namespace, self.name, {**pod, "status": status}, subresource="status")

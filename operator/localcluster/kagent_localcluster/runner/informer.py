@@ -49,8 +49,8 @@ class Informer:
         """Return the objects that this owner controls, oldest name first."""
         return self._read_all(sorted(self._owned.get(uid, ())))
 
-    def everything(self) -> list[JsonObject]:
-        return self._read_all(sorted(self._owners))
+    def within(self, namespace: str) -> list[JsonObject]:
+        return self._read_all(sorted(key for key in self._owners if key.namespace == namespace))
 
     def note_created(self, obj: JsonObject) -> None:
         self._set(key_of(obj), controller_uid(obj))

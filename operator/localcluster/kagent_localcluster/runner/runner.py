@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from kagent_localcluster.runner.access import ApiAccess
+from kagent_localcluster.runner.controllers.claims import would_claim
 from kagent_localcluster.runner.controllers.deployment import DeploymentController
 from kagent_localcluster.runner.controllers.endpointslices import EndpointSliceController
 from kagent_localcluster.runner.controllers.job import JobController
@@ -111,7 +112,7 @@ class Runner:
     def _controllers(self, objects: Objects) -> dict[str, WorkQueue]:
         pods, replicasets = self._informers[PODS], self._informers[REPLICASETS]
         deployment = DeploymentController(
-            objects, self._informers[DEPLOYMENTS], replicasets, EventRecorder(objects, "deployment-controller")
+            objects, self._informers[DEPLOYMENTS], replicasets, pods, EventRecorder(objects, "deployment-controller")
         )
         replicaset = ReplicaSetController(
             objects, replicasets, pods, EventRecorder(objects, "replicaset-controller"), NODE_NAME
@@ -141,10 +142,20 @@ class Runner:
         self._informers[CONFIGMAPS].subscribe(lambda event: self.kubelet.on_source("ConfigMap", event))
 
     def _wake_owner(self, event: WatchEvent) -> None:
-        for owner in _controllers_of(event.object):
+        owners = _controllers_of(event.object)
+        for owner in owners:
             queue = self._queues.get(text(owner, "kind"))
             if queue is not None:
                 queue.add(Key(key_of(event.object).namespace, text(owner, "name")))
+        if not owners and event.type != "DELETED":
+            self._wake_adopters(event.object)
+
+    def _wake_adopters(self, orphan: JsonObject) -> None:
+        """Have those look at an object without a controller that may take it over."""
+        resource, kind = (REPLICASETS, "ReplicaSet") if orphan.get("kind") == "Pod" else (DEPLOYMENTS, "Deployment")
+        for owner in self._informers[resource].within(key_of(orphan).namespace):
+            if would_claim(owner, orphan):
+                self._queues[kind].add(key_of(owner))
 
     def _wake_services(self, event: WatchEvent) -> None:
         for key in self._slices.services_of(event.object):

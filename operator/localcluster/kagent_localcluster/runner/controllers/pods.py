@@ -6,23 +6,22 @@ import time
 from copy import deepcopy
 
 from kagent_localcluster.runner.fields import at, first, items, mapping, name_of, number, text
-from kagent_localcluster.runner.metadata import is_deleted, owner_reference, parse_time, random_suffix
+from kagent_localcluster.runner.metadata import is_deleted, owner_reference, parse_time
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["available_in", "is_active", "is_ready", "pod_from_template", "removal_order"]
 
-LONGEST_NAME = 63 - 6  # a Pod's name doubles as its host name; "-" and five random letters are added
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
 def pod_from_template(owner: JsonObject, api_version: str, kind: str, template: JsonObject) -> JsonObject:
-    """Return a new Pod of this owner with a random name."""
+    """Return a new Pod of this owner, to be named by the API server."""
     metadata = mapping(template, "metadata")
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": f"{name_of(owner)[:LONGEST_NAME]}-{random_suffix()}",
+            "generateName": f"{name_of(owner)}-",
             "namespace": text(owner, "metadata", "namespace"),
             "labels": deepcopy(mapping(metadata, "labels")),
             "annotations": deepcopy(mapping(metadata, "annotations")),
@@ -50,14 +49,19 @@ def available_in(pod: JsonObject, min_ready_seconds: int) -> float | None:
     return max(0.0, ready_since + min_ready_seconds - time.time())
 
 
-def removal_order(pod: JsonObject) -> tuple[bool, bool, int, float, float]:
-    """Return a sort key that puts the Pod that is missed least first (unready, cheap, ready last, youngest)."""
+def removal_order(pod: JsonObject) -> tuple[bool, bool, bool, int, float, int, float]:
+    """Return a sort key that puts the Pod that is missed least first.
+
+    That is one without a node, then one that never ran, is not ready, is cheap to delete, became ready last, restarted
+    often, is young.
+    """
     cost = at(pod, "metadata", "annotations", DELETION_COST)
     restarts = max((number(status, "restartCount") for status in items(pod, "status", "containerStatuses")), default=0)
     ready_since = parse_time(text(_ready_condition(pod), "lastTransitionTime"))
     created = parse_time(text(pod, "metadata", "creationTimestamp"))
     price = int(cost) if isinstance(cost, str) and cost.lstrip("-").isdigit() else 0
-    return (bool(text(pod, "spec", "nodeName")), is_ready(pod), price, -ready_since - restarts, -created)
+    started = text(pod, "status", "phase", default="Pending") != "Pending"
+    return (bool(text(pod, "spec", "nodeName")), started, is_ready(pod), price, -ready_since, -restarts, -created)
 
 
 def _ready_condition(pod: JsonObject) -> JsonObject:

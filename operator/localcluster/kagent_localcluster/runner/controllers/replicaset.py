@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kagent_localcluster.errors import Forbidden, Invalid, NotFound
+from kagent_localcluster.runner.controllers.claims import claim
 from kagent_localcluster.runner.controllers.pods import (
     available_in,
     is_active,
@@ -12,8 +13,8 @@ from kagent_localcluster.runner.controllers.pods import (
     pod_from_template,
     removal_order,
 )
-from kagent_localcluster.runner.events import EventRecorder
-from kagent_localcluster.runner.fields import Key, items, key_of, labels_of, mapping, name_of, number, uid_of
+from kagent_localcluster.runner.events import EventRecorder, EventType
+from kagent_localcluster.runner.fields import Key, items, key_of, labels_of, mapping, name_of, number, text, uid_of
 from kagent_localcluster.runner.informer import Informer
 from kagent_localcluster.runner.metadata import is_deleted, set_condition
 from kagent_localcluster.runner.resources import PODS, REPLICASETS
@@ -39,17 +40,23 @@ class ReplicaSetController:
     def reconcile(self, key: Key) -> float | None:
         """Create or delete Pods until the number fits, then write the status."""
         replicaset = self._replicasets.read(key)
-        if replicaset is None or is_deleted(replicaset):
+        if replicaset is None:
             return None
-        active = [pod for pod in self._pods.owned_by(uid_of(replicaset)) if is_active(pod)]
+        pods = claim(self._objects, self._pods, replicaset, "apps/v1", "ReplicaSet")
+        active = [pod for pod in pods if is_active(pod)]
+        ending = sum(is_deleted(pod) and text(pod, "status", "phase") not in ("Succeeded", "Failed") for pod in pods)
         missing = number(replicaset, "spec", "replicas", default=1) - len(active)
+        if is_deleted(replicaset):
+            missing = 0
         failure: Invalid | Forbidden | None = None
         if missing > 0:
             created, failure = self._create(replicaset, min(missing, BURST))
             active += created
         elif missing < 0:
+            before = len(active)
             active = self._delete(replicaset, active, min(-missing, BURST))
-        return self._write_status(replicaset, active, failure)
+            ending += before - len(active)
+        return self._write_status(replicaset, active, ending, failure)
 
     def _create(self, replicaset: JsonObject, count: int) -> tuple[list[JsonObject], Invalid | Forbidden | None]:
         created: list[JsonObject] = []
@@ -78,7 +85,7 @@ class ReplicaSetController:
         return ranked[count:]
 
     def _write_status(
-        self, replicaset: JsonObject, active: list[JsonObject], failure: Invalid | Forbidden | None
+        self, replicaset: JsonObject, active: list[JsonObject], ending: int, failure: Invalid | Forbidden | None
     ) -> float | None:
         wanted_labels = mapping(replicaset, "spec", "template", "metadata", "labels").items()
         waits = [available_in(pod, number(replicaset, "spec", "minReadySeconds")) for pod in active]
@@ -101,6 +108,7 @@ class ReplicaSetController:
             "observedGeneration": replicaset["metadata"].get("generation", 1),
         }
         status |= {name: count for name, count in counts.items() if count}
+        status["terminatingReplicas"] = ending
         if conditions:
             status["conditions"] = conditions
         if status != mapping(replicaset, "status"):
@@ -111,5 +119,5 @@ class ReplicaSetController:
             return 5.0
         return min((wait for wait in waits if wait), default=None)
 
-    def _event(self, replicaset: JsonObject, reason: str, message: str, *, type: Any = "Normal") -> None:
+    def _event(self, replicaset: JsonObject, reason: str, message: str, *, type: EventType = "Normal") -> None:
         self._events.record(replicaset, reason, message, kind="ReplicaSet", api_version="apps/v1", type=type)
