@@ -68,6 +68,7 @@ def complete(cluster: Any, name: str, replicas: int = 1) -> bool:
 async def test_a_deployment_gets_its_pods_and_says_so(hollow: Any) -> None:
     hollow.objects.create(DEPLOYMENTS, "default", deployment("web", replicas=3))
     await hollow.until(lambda: complete(hollow, "web", 3))
+    assert get(hollow, "web")["metadata"]["generation"] == 1  # what the controller writes is no change of the spec
     body = get(hollow, "web")
     assert body["metadata"]["annotations"][REVISION] == "1"
     conditions = {entry["type"]: entry["status"] for entry in body["status"]["conditions"]}

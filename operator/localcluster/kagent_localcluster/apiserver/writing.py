@@ -335,6 +335,8 @@ class Writer:
         if (status := sent.get("status")) is not None:
             new["status"] = status
             shape_part(kind, "status", status)
+        if kind.storage_key == "apps/deployments" and "annotations" in sent["metadata"]:
+            new["metadata"]["annotations"] = sent["metadata"]["annotations"]  # its controller's revision: no generation
         if kind.crd:
             judge(kind, new, old)
         else:
@@ -491,7 +493,7 @@ def _carry_over(kind: Kind, old: JsonObject, new: JsonObject, subresource: str) 
 def _part(body: JsonObject, field: str) -> JsonObject:
     """Return what a write of this process to a subresource is about; the rest of the body was read from here."""
     metadata = object_at(body, "metadata")
-    kept = {key: metadata[key] for key in _IDENTITY if key in metadata}
+    kept = {key: metadata[key] for key in (*_IDENTITY, "annotations") if key in metadata}
     return {**{key: body[key] for key in ("apiVersion", "kind", field) if key in body}, "metadata": kept}
 
 

@@ -32,7 +32,7 @@ from kagent_localcluster.runner.fields import Key, at, first, items, key_of, map
 from kagent_localcluster.runner.informer import Informer
 from kagent_localcluster.runner.metadata import controller_uid, is_deleted
 from kagent_localcluster.runner.resources import DEPLOYMENTS, REPLICASETS
-from kagent_localcluster.seams import JsonObject, Objects, Resource
+from kagent_localcluster.seams import JsonObject, Objects
 
 __all__ = ["DeploymentController"]
 
@@ -169,7 +169,7 @@ class DeploymentController:
     ) -> tuple[JsonObject, JsonObject]:
         """Make a ReplicaSet that was there before the newest again."""
         revision = max((revision_of(rs) for rs in old), default=0) + 1
-        new = self._store(REPLICASETS, new, renumbered(deployment, new, revision))
+        new = self._store(new, renumbered(deployment, new, revision))
         deployment = self._write_revision(deployment, text(new, "metadata", "annotations", REVISION))
         if not _progress_of(deployment):
             message = f'Found new replica set "{name_of(new)}"'
@@ -200,7 +200,7 @@ class DeploymentController:
         annotations = {**mapping(replicaset, "metadata", "annotations"), **size_notes(deployment)}
         metadata = {**replicaset["metadata"], "annotations": annotations}
         spec = {**replicaset["spec"], "replicas": size}
-        stored = self._store(REPLICASETS, replicaset, {**replicaset, "metadata": metadata, "spec": spec})
+        stored = self._store(replicaset, {**replicaset, "metadata": metadata, "spec": spec})
         if size != before:
             direction = "up" if size > before else "down"
             what = f"Scaled {direction} replica set {name_of(replicaset)} from {before} to {size}"
@@ -245,8 +245,9 @@ class DeploymentController:
         if text(deployment, "metadata", "annotations", REVISION) == revision:
             return deployment
         annotations = {**mapping(deployment, "metadata", "annotations"), REVISION: revision}
-        metadata = {**deployment["metadata"], "annotations": annotations}
-        return self._store(DEPLOYMENTS, deployment, {**deployment, "metadata": metadata})
+        # By the status, as the real controller does: annotations written otherwise would raise the generation.
+        body = {**deployment, "metadata": {**deployment["metadata"], "annotations": annotations}}
+        return self._objects.update(DEPLOYMENTS, *key_of(deployment), body, subresource="status")
 
     def _write(self, deployment: JsonObject, status: JsonObject) -> float | None:
         return progress_deadline(deployment, self._write_status(deployment, status)["status"])
@@ -257,10 +258,10 @@ class DeploymentController:
         body = {**deployment, "status": status}
         return self._objects.update(DEPLOYMENTS, *key_of(deployment), body, subresource="status")
 
-    def _store(self, resource: Resource, before: JsonObject, after: JsonObject) -> JsonObject:
+    def _store(self, before: JsonObject, after: JsonObject) -> JsonObject:
         if after["metadata"] == before["metadata"] and after["spec"] == before["spec"]:
             return before
-        return self._objects.update(resource, *key_of(before), after)
+        return self._objects.update(REPLICASETS, *key_of(before), after)
 
     def _event(self, deployment: JsonObject, reason: str, message: str, *, type: EventType = "Normal") -> None:
         self._events.record(deployment, reason, message, kind="Deployment", api_version="apps/v1", type=type)
