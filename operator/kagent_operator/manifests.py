@@ -23,9 +23,11 @@ _LABELS: Final = {
     "app.kubernetes.io/managed-by": "kagent-operator",
 }
 _SELECTOR: Final = {"app.kubernetes.io/name": "kagent", "app.kubernetes.io/component": "controller"}
-_KINDS: Final = ["agents", "modelconfigs", "remotemcpservers", "mcpservers", "modelproviderconfigs"]
-_READ: Final = ["get", "list", "watch"]
-_WRITE: Final = ["create", "update", "patch", "delete"]
+_CHANGED: Final = ["agents", "modelconfigs", "remotemcpservers", "mcpservers"]
+_WATCHED: Final = ["modelproviderconfigs", "sandboxagents"]
+# Everything is read by watching it: no single object is ever asked for.
+_READ: Final = ["list", "watch"]
+_WRITE: Final = ["create", "update", "delete"]
 _STATE: Final = "/var/lib/kagent"
 _GROUP: Final = "rbac.authorization.k8s.io"
 ALL_NAMESPACES: Final = "*"
@@ -59,21 +61,21 @@ def _lease_rule() -> dict[str, Any]:
 def role_rules() -> list[dict[str, Any]]:
     """Return the operator's rights in a namespace that it looks after."""
     return [
-        # Reconcilers watch them; the HTTP API creates, changes and deletes them for its callers.
-        _rule("kagent.dev", _KINDS, [*_READ, *_WRITE]),
+        _rule("kagent.dev", [*_CHANGED, *_WATCHED], _READ),
+        # The HTTP API makes, changes and deletes them for its callers.
+        _rule("kagent.dev", _CHANGED, ["create", "patch", "delete"]),
         # Conditions, discovered tools, secret hashes.
-        _rule("kagent.dev", [f"{kind}/status" for kind in _KINDS], ["get", "patch", "update"]),
-        # Owner references with blockOwnerDeletion, where the API server enforces them.
-        _rule("kagent.dev", [f"{kind}/finalizers" for kind in _KINDS], ["update"]),
-        # Their status says that nothing runs them here.
-        _rule("kagent.dev", ["sandboxagents"], _READ),
-        _rule("kagent.dev", ["sandboxagents/status"], ["get", "patch", "update"]),
+        _rule("kagent.dev", [f"{kind}/status" for kind in (*_CHANGED, *_WATCHED)], ["patch"]),
+        # Owner references with blockOwnerDeletion, where the API server asks for this right (OpenShift does).
+        _rule("kagent.dev", ["agents/finalizers"], ["update"]),
         # Agents and MCP servers run as Deployments.
         _rule("apps", ["deployments"], [*_READ, *_WRITE]),
         # The applied generations of an Agent.
-        _rule("apps", ["controllerrevisions"], [*_READ, *_WRITE]),
+        _rule("apps", ["controllerrevisions"], ["list", "create", "delete"]),
         # Configuration, addresses and identities of agents; keys and headers that resources refer to.
         _rule("", ["services", "secrets", "configmaps", "serviceaccounts"], [*_READ, *_WRITE]),
+        # Prompt libraries, and keys given with a model, which the HTTP API changes for its callers.
+        _rule("", ["secrets", "configmaps"], ["patch"]),
         # Why a Pod does not run.
         _rule("", ["pods"], _READ),
         _rule("", ["events"], ["create", "patch"]),

@@ -72,6 +72,7 @@ def _control_plane(folder: Path) -> Generator[Path]:
         *("--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={folder / 'sa.key'}"),
         *(f"--service-account-signing-key-file={folder / 'sa.key'}", "--allow-privileged=true"),
         "--disable-admission-plugins=ServiceAccount",  # no controller-manager makes the default accounts here
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",  # as OpenShift has it
     ]
     with _running(etcd, folder / "etcd.log"), _running(apiserver, folder / "apiserver.log") as server:
         _wait_ready(secure, server, folder / "apiserver.log")

@@ -78,7 +78,8 @@ def inventory_error(config_map: JsonObject | None) -> str:
 
 def _config_map(server: JsonObject, data: dict[str, str]) -> JsonObject:
     key = inventory_key(text(server, "kind"), text(server, "metadata", "namespace"), text(server, "metadata", "name"))
-    meta = object_meta(server, name=key.name, labels={TOOLS_LABEL: "true"})
+    # A plain owner: blocking the deletion of somebody's server for it would take a right on the server's finalizers.
+    meta = object_meta(server, name=key.name, labels={TOOLS_LABEL: "true"}, controller=False)
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
 
 

@@ -56,8 +56,4 @@ class ServiceReconciler:
         await self._store(service, wanted, existing, view)
 
     async def _store(self, service: JsonObject, wanted: JsonObject, known: JsonObject | None, view: View) -> None:
-        for reference in wanted["metadata"]["ownerReferences"]:
-            # A plain reference: blocking the deletion of somebody's Service would take rights on its finalizers.
-            reference.pop("controller", None)
-            reference.pop("blockOwnerDeletion", None)
         await self._context.writer.ensure(service, [wanted], view, made_from=[known] if known else [])

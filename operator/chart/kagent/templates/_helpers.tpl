@@ -17,46 +17,47 @@ app.kubernetes.io/component: controller
 {{- end }}
 
 {{- define "kagent.rules" -}}
-# Reconcilers watch them; the HTTP API creates, changes and deletes them for its callers.
 - apiGroups: [kagent.dev]
-  resources: [agents, modelconfigs, remotemcpservers, mcpservers, modelproviderconfigs]
-  verbs: [get, list, watch, create, update, patch, delete]
+  resources: [agents, modelconfigs, remotemcpservers, mcpservers, modelproviderconfigs, sandboxagents]
+  verbs: [list, watch]
+# The HTTP API makes, changes and deletes them for its callers.
+- apiGroups: [kagent.dev]
+  resources: [agents, modelconfigs, remotemcpservers, mcpservers]
+  verbs: [create, patch, delete]
 # Conditions, discovered tools, secret hashes.
 - apiGroups: [kagent.dev]
-  resources: [agents/status, modelconfigs/status, remotemcpservers/status, mcpservers/status, modelproviderconfigs/status]
-  verbs: [get, patch, update]
-# Owner references with blockOwnerDeletion, where the API server enforces them.
-- apiGroups: [kagent.dev]
   resources:
-    - agents/finalizers
-    - modelconfigs/finalizers
-    - remotemcpservers/finalizers
-    - mcpservers/finalizers
-    - modelproviderconfigs/finalizers
+    - agents/status
+    - modelconfigs/status
+    - remotemcpservers/status
+    - mcpservers/status
+    - modelproviderconfigs/status
+    - sandboxagents/status
+  verbs: [patch]
+# Owner references with blockOwnerDeletion, where the API server asks for this right (OpenShift does).
+- apiGroups: [kagent.dev]
+  resources: [agents/finalizers]
   verbs: [update]
-# Their status says that nothing runs them here.
-- apiGroups: [kagent.dev]
-  resources: [sandboxagents]
-  verbs: [get, list, watch]
-- apiGroups: [kagent.dev]
-  resources: [sandboxagents/status]
-  verbs: [get, patch, update]
 # Agents and MCP servers run as Deployments.
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, update, patch, delete]
+  verbs: [list, watch, create, update, delete]
 # The applied generations of an Agent.
 - apiGroups: [apps]
   resources: [controllerrevisions]
-  verbs: [get, list, watch, create, update, patch, delete]
+  verbs: [list, create, delete]
 # Configuration, addresses and identities of agents; keys and headers that resources refer to.
 - apiGroups: [""]
   resources: [services, secrets, configmaps, serviceaccounts]
-  verbs: [get, list, watch, create, update, patch, delete]
+  verbs: [list, watch, create, update, delete]
+# Prompt libraries, and keys given with a model, which the HTTP API changes for its callers.
+- apiGroups: [""]
+  resources: [secrets, configmaps]
+  verbs: [patch]
 # Why a Pod does not run.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
