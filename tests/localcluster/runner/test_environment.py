@@ -9,7 +9,7 @@ import pytest
 
 from kagent_localcluster.errors import NotFound
 from kagent_localcluster.runner.environment import ConfigProblem, declared_variables, field_value, machine_variables
-from kagent_localcluster.runner.resources import CONFIGMAPS, SECRETS
+from kagent_localcluster.runner.resources import CONFIGMAPS, SECRETS, SERVICES
 from kagent_localcluster.seams import JsonObject, Objects, Resource
 
 POD: JsonObject = {
@@ -30,6 +30,9 @@ class _Stored:
     def __init__(self, *objects: tuple[Resource, str, JsonObject]) -> None:
         self._objects = {(resource, name): body for resource, name, body in objects}
 
+    def list(self, resource: Resource, namespace: str = "", *, label_selector: str = "") -> list[JsonObject]:
+        return [body for (kind, _), body in self._objects.items() if kind == resource and namespace == "ns"]
+
     def get(self, resource: Resource, namespace: str, name: str) -> JsonObject:
         if namespace != "ns" or (resource, name) not in self._objects:
             raise NotFound(name)
@@ -41,7 +44,7 @@ def encode(value: bytes) -> str:
 
 
 STORED = cast(
-    Objects,  # only get() is asked
+    Objects,  # only get() and list() are asked
     _Stored(
         (SECRETS, "s", {"data": {"key": encode(b"geheim"), "bad": encode(b"a\0b")}}),
         (CONFIGMAPS, "c", {"data": {"mode": "fast", "port": "8080"}}),
@@ -144,3 +147,36 @@ def test_only_listed_variables_of_the_machine_pass() -> None:
         "HTTP_PROXY": "http://mine",
     }
     assert machine_variables(machine).keys() == {"PATH", "HOME", "SSL_CERT_FILE", "UV_CACHE_DIR"}
+
+
+WEB: JsonObject = {
+    "metadata": {"name": "my-web", "namespace": "ns"},
+    "spec": {"clusterIP": "10.96.1.2", "ports": [{"name": "http", "port": 80}, {"port": 53, "protocol": "UDP"}]},
+}
+HEADLESS: JsonObject = {
+    "metadata": {"name": "peers", "namespace": "ns"},
+    "spec": {"clusterIP": "None", "ports": [{"port": 80}]},
+}
+
+
+def test_services_beside_a_pod_are_told_by_variables_as_a_kubelet_tells_them() -> None:
+    objects = cast(Objects, _Stored((SERVICES, "my-web", WEB), (SERVICES, "peers", HEADLESS)))
+    found = declared_variables(objects, POD, {"env": [{"name": "URL", "value": "http://$(MY_WEB_SERVICE_HOST)/"}]})
+    assert found.values == {
+        "MY_WEB_SERVICE_HOST": "10.96.1.2",
+        "MY_WEB_SERVICE_PORT": "80",
+        "MY_WEB_SERVICE_PORT_HTTP": "80",
+        "MY_WEB_PORT": "tcp://10.96.1.2:80",
+        "MY_WEB_PORT_80_TCP": "tcp://10.96.1.2:80",
+        "MY_WEB_PORT_80_TCP_PROTO": "tcp",
+        "MY_WEB_PORT_80_TCP_PORT": "80",
+        "MY_WEB_PORT_80_TCP_ADDR": "10.96.1.2",
+        "MY_WEB_PORT_53_UDP": "udp://10.96.1.2:53",
+        "MY_WEB_PORT_53_UDP_PROTO": "udp",
+        "MY_WEB_PORT_53_UDP_PORT": "53",
+        "MY_WEB_PORT_53_UDP_ADDR": "10.96.1.2",
+        "URL": "http://10.96.1.2/",
+    }
+    assert "MY_WEB_SERVICE_PORT" in found.private  # a Pod that declares port 80 must not have it translated
+    alone = {**POD, "spec": {**POD["spec"], "enableServiceLinks": False}}
+    assert declared_variables(objects, alone, {}).values == {}

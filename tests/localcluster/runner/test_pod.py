@@ -426,3 +426,87 @@ def _stored_log(cluster: Any, name: str) -> str:
     uid = cluster.pod(name)["metadata"]["uid"]
     path = cluster.data_dir / "pods" / uid / "logs" / "main" / "0.log"
     return path.read_text() if path.exists() else ""
+
+
+def events_of(cluster: Any, name: str) -> list[tuple[str, str]]:
+    events = cluster.objects.list(EVENTS, "default")
+    ordered = sorted(events, key=lambda event: int(event["metadata"]["resourceVersion"]))
+    return [(event["reason"], event["message"]) for event in ordered if event["involvedObject"]["name"] == name]
+
+
+async def test_a_pods_life_is_told_in_the_kubelets_words(cluster: Any) -> None:
+    put(cluster, pod("told"))
+    await cluster.until(lambda: conditions(cluster.pod("told")).get("Ready") == "True")
+    cluster.objects.delete(PODS, "default", "told")
+    await cluster.until(lambda: ("Killing", "Stopping container main") in events_of(cluster, "told"))
+    assert events_of(cluster, "told") == [
+        ("Scheduled", "Successfully assigned default/told to local"),
+        ("Pulled", 'Container image "python:3" already present on machine and can be accessed by the pod'),
+        ("Created", "Container created"),
+        ("Started", "Container started"),
+        ("Killing", "Stopping container main"),
+    ]
+
+
+async def test_the_deadline_of_a_pod_counts_its_init_containers(cluster: Any) -> None:
+    body = pod("late", restartPolicy="Never", activeDeadlineSeconds=1)
+    body["spec"]["initContainers"] = [{"name": "slow", "image": "python:3", "args": ["-c", SLEEP]}]
+    put(cluster, body)
+    await cluster.until(lambda: cluster.pod("late")["status"]["phase"] == "Failed")
+    status = cluster.pod("late")["status"]
+    assert status["reason"] == "DeadlineExceeded"
+    assert status["message"] == "Pod was active on the node longer than the specified deadline"
+
+
+async def test_sidecars_end_after_the_rest_in_the_reverse_order_of_their_start(cluster: Any, tmp_path: Path) -> None:
+    place = tmp_path / "ends"
+    code = (
+        "import signal, sys, time\n"
+        f"def end(*_): open({str(place)!r}, 'a').write(sys.argv[1] + ' '); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end); print('up', flush=True); time.sleep(99)"
+    )
+    body = pod("ordered", terminationGracePeriodSeconds=10, container={"args": ["-c", code, "main"]})
+    body["spec"]["initContainers"] = [
+        {"name": name, "image": "python:3", "restartPolicy": "Always", "args": ["-c", code, name]}
+        for name in ("first", "second")
+    ]
+    put(cluster, body)
+    await cluster.until(lambda: conditions(cluster.pod("ordered")).get("Ready") == "True")
+    for name in ("main", "first", "second"):  # each has said that it listens to SIGTERM
+        follow = cluster.runner.logs("default", "ordered", LogOptions(container=name, follow=True))
+        assert await anext(aiter(follow)) == b"up\n"
+    cluster.objects.delete(PODS, "default", "ordered")
+    await cluster.until(lambda: not [one for one in cluster.objects.list(PODS) if one["metadata"]["name"] == "ordered"])
+    assert place.read_text().split() == ["main", "second", "first"]
+
+
+async def test_a_container_that_has_done_its_work_does_not_run_again_after_a_restart(
+    start_cluster: Any, tmp_path: Path
+) -> None:
+    cluster = await start_cluster()
+    count = f"open({str(tmp_path / 'runs')!r}, 'a').write('ran ')"
+    other: JsonObject = {"name": "other", "image": "python:3", "args": ["-c", SLEEP]}
+    put(cluster, pod("half", count, restartPolicy="OnFailure", more=[other]))
+    await cluster.until(lambda: cluster.state("half").get("terminated") and cluster.state("half", 1).get("running"))
+    cluster = await start_cluster()
+    await cluster.until(lambda: cluster.pod("half")["status"]["containerStatuses"][1]["restartCount"] == 1)
+    await cluster.until(lambda: cluster.state("half", 1).get("running"))
+    assert cluster.state("half")["terminated"]["reason"] == "Completed"
+    assert (tmp_path / "runs").read_text() == "ran "
+
+
+async def test_the_end_of_a_long_termination_message_is_kept(cluster: Any) -> None:
+    code = (
+        "import json, os; path = json.loads(os.environ['KAGENT_TUI_PATHS'])['/dev/termination-log']\n"
+        "open(path, 'w').write('x' * 5000 + ' the cause')"
+    )
+    put(cluster, pod("wordy", code, restartPolicy="Never"))
+    await cluster.until(lambda: cluster.state("wordy").get("terminated"))
+    message = cluster.state("wordy")["terminated"]["message"]
+    assert len(message) == 4096
+    assert message.endswith(" the cause")
+
+
+async def test_a_host_name_that_a_pod_asks_for_is_its_host_name(cluster: Any) -> None:
+    put(cluster, pod("named", ENVIRONMENT, restartPolicy="Never", hostname="db-0"))
+    assert (await environment(cluster, "named"))["HOSTNAME"] == "db-0"

@@ -74,6 +74,8 @@ def test_anything_else_stays(word: str) -> None:
         ("$HOST ${HOST}", "$HOST ${HOST}"),
         ("$(HOST)$(HOST)", "hh"),
         ("cost: 5$", "cost: 5$"),
+        ("$(echo $(HOST))", "$(echo $(HOST))"),
+        ("$$$(HOST)", "$h"),
     ],
 )
 def test_variables_expand_as_in_kubernetes(value: str, expected: str) -> None:

@@ -144,6 +144,7 @@ class Container:
         process = self.process
         begun = time.monotonic()
         if process is not None:
+            self._host.event("Killing", f"Stopping container {self.name}", container=self.name)
             await self._stop_hook(grace)
             await process.end(max(0.0, grace - (time.monotonic() - begun)))
         elif self._task is not None:
@@ -207,6 +208,9 @@ class Container:
         except CannotStart as error:
             return self._fail_to_start(error)
         self._count_run()
+        image = text(self.spec, "image")
+        present = f'Container image "{image}" already present on machine and can be accessed by the pod'
+        self._host.event("Pulled", present, container=self.name)
         log = self._open_log()
         try:
             process = Process.start(launch, self._mark, log.write)
@@ -215,6 +219,7 @@ class Container:
             return self._fail_to_start(error, counted=True)
         begun = time.monotonic()
         self.process = process
+        self._host.event("Created", "Container created", container=self.name)
         self._show_running()
         watch = ListeningWatch(self._host, self.spec, process)
         self._start_probes(watch)
@@ -389,6 +394,12 @@ class Container:
     def _restarts_after(self, code: int) -> bool:
         return self._restart == "Always" or (self._restart == "OnFailure" and code != 0)
 
+    def keep(self, ended: JsonObject) -> None:
+        """Leave the container as it ended under an earlier process of the local cluster; it runs no more."""
+        self.last_state = {}
+        self.state = {"terminated": ended}
+        self.finished.set()
+
     def _remember(self, state: JsonObject) -> None:
         """Make an ended run the last one."""
         if "terminated" in state:
@@ -410,7 +421,7 @@ class Container:
 
     def _show_running(self) -> None:
         self.state = {"running": {"startedAt": now()}}
-        self._host.event("Started", f"Started container {self.name}", container=self.name)
+        self._host.event("Started", "Container started", container=self.name)
         self._host.changed()
 
     def _show_ended(self, code: int, reason: str, message: str) -> None:
@@ -439,7 +450,7 @@ class Container:
         without root, so most programs cannot write one.
         """
         with contextlib.suppress(OSError):
-            written = self._paths.message.read_bytes()[:MESSAGE_LIMIT].decode(errors="replace")
+            written = self._paths.message.read_bytes()[-MESSAGE_LIMIT:].decode(errors="replace")
             if written:
                 return written
         quoted = last_lines(log, LOG_MESSAGE_LINES, LOG_MESSAGE_LIMIT) if code else ""

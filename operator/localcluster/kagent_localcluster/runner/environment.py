@@ -15,6 +15,7 @@ from kagent_localcluster.errors import NotFound
 from kagent_localcluster.runner.fields import at, items, mapping, name_of, text, uid_of
 from kagent_localcluster.runner.quantities import container_resource
 from kagent_localcluster.runner.resources import CONFIGMAPS, SECRETS
+from kagent_localcluster.runner.service_links import service_variables
 from kagent_localcluster.runner.translate import expand
 from kagent_localcluster.seams import JsonObject, Objects
 
@@ -34,7 +35,7 @@ class ConfigProblem(Exception):
 
 
 class Variables(NamedTuple):
-    """Declared variables; those in ``private`` come from Secrets and are passed on untouched."""
+    """Declared variables; those in ``private`` come from Secrets or name Services and are passed on untouched."""
 
     values: dict[str, str]
     private: frozenset[str]
@@ -50,14 +51,14 @@ def machine_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def declared_variables(objects: Objects, pod: JsonObject, container: JsonObject) -> Variables:
-    """Resolve ``envFrom`` and ``env``.
+    """Resolve ``envFrom`` and ``env``, over the variables that name the Services beside the Pod.
 
     Raises:
         ConfigProblem: a Secret, ConfigMap, key or field that is not optional does not exist.
     """
     namespace = text(pod, "metadata", "namespace")
-    values: dict[str, str] = {}
-    private: set[str] = set()
+    values = service_variables(objects, pod)
+    private = set(values)  # addresses of others: nothing of this Pod to translate
     for source in items(container, "envFrom"):
         for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
             reference = mapping(source, field)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from kagent_localcluster.errors import ApiError, BadRequest, NotFound
 from kagent_localcluster.runner.controllers.pods import is_active
+from kagent_localcluster.runner.events import EventRecorder
 from kagent_localcluster.runner.fields import Key, at, first, items, key_of, name_of, number, text, uid_of
 from kagent_localcluster.runner.hollow import HollowPod
 from kagent_localcluster.runner.logs import read_log
@@ -55,6 +56,7 @@ class Kubelet:
         self._workers: dict[str, PodWorker] = {}
         self._hollow: dict[str, HollowPod] = {}
         self._by_key: dict[Key, str] = {}
+        self._scheduled = EventRecorder(node.objects, "default-scheduler")
 
     def adopt_present(self) -> None:
         """Take over what an earlier run left: start its Pods again, reclaim the directories of those that are gone."""
@@ -177,6 +179,9 @@ class Kubelet:
             return
         if worker is None:
             worker = self._workers[uid] = PodWorker(self._node, pod)
+            if not text(pod, "status", "startTime"):
+                message = f"Successfully assigned {worker.namespace}/{worker.name} to {NODE_NAME}"
+                self._scheduled.record(pod, "Scheduled", message, kind="Pod", api_version="v1")
             if not is_deleted(pod):
                 worker.start()
         worker.update(pod)
@@ -202,8 +207,6 @@ class Kubelet:
             if not text(fresh, "spec", "nodeName"):
                 bound = {**fresh, "spec": {**fresh["spec"], "nodeName": NODE_NAME}}
                 self._node.objects.update(PODS, namespace, name, bound)
-                message = f"Successfully assigned {namespace}/{name} to {NODE_NAME}"
-                self._node.events.record(fresh, "Scheduled", message, kind="Pod", api_version="v1")
         except NotFound:
             return
         except ApiError as error:

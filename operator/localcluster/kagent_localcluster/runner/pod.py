@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from kagent_localcluster.runner.identity import Identities, PodIdentity
 from kagent_localcluster.runner.images import ImageMap, ImageRule
 from kagent_localcluster.runner.launch import DEFAULT_MESSAGE_PATH, Launch, Surroundings, plan_launch
 from kagent_localcluster.runner.logs import LogWriter
+from kagent_localcluster.runner.metadata import parse_time
 from kagent_localcluster.runner.pod_ports import PodPorts
 from kagent_localcluster.runner.pod_status import ContainerReport, PodReport, pod_status
 from kagent_localcluster.runner.ports import Ports
@@ -35,6 +37,7 @@ __all__ = ["NodeServices", "PodWorker", "pod_directory"]
 logger = logging.getLogger(__name__)
 
 DEFAULT_GRACE = 30
+LONGEST_HOSTNAME = 63
 LOST = {"exitCode": 255, "reason": "Unknown", "message": "the local cluster ended while this container ran"}
 NEVER_RAN = {
     "exitCode": 137,
@@ -222,16 +225,16 @@ class PodWorker:
         try:
             if self._lost():
                 return
-            if not await self._run_init():
-                return
-            self._initialized = True
-            for container in self._main:
-                container.start()
-            self.changed()
-            deadline = at(self.pod, "spec", "activeDeadlineSeconds")
-            async with asyncio.timeout(deadline if isinstance(deadline, int) else None):
+            async with asyncio.timeout(self._time_left()):
+                if not await self._run_init():
+                    return
+                self._initialized = True
+                for container in self._main:
+                    if not container.finished.is_set():
+                        container.start()
+                self.changed()
                 await asyncio.gather(*(container.finished.wait() for container in self._main))
-            await self._stop_all(self._sidecars(), self._grace())
+            await self._stop_sidecars(self._grace())
         except TimeoutError:
             await self._fail("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
         except Exception:
@@ -241,19 +244,31 @@ class PodWorker:
                 self.changed()
 
     def _lost(self) -> bool:
-        """Mark a Pod that must not run twice and whose processes ended with the local cluster."""
+        """Take over how containers ended that must not run twice; returns whether that is all of them.
+
+        Under restart policy Never that is also one that ran when the local cluster ended: its process ended with it.
+        """
+        policy = text(self.pod, "spec", "restartPolicy", default="Always")
         statuses = items(self.pod, "status", "containerStatuses")
-        if text(self.pod, "spec", "restartPolicy", default="Always") != "Never" or not any(
-            "running" in mapping(status, "state") or "terminated" in mapping(status, "state") for status in statuses
-        ):
-            return False
-        self._initialized = True
         by_name = {text(status, "name"): mapping(status, "state") for status in statuses}
-        for container in self._main:
-            ended = mapping(by_name.get(container.name, {}), "terminated")
-            container.last_state = {}
-            container.state = {"terminated": ended or LOST}
-        return True
+        for container in self._main if policy != "Always" else ():
+            state = by_name.get(container.name, {})
+            if "terminated" in state and (policy == "Never" or not number(state, "terminated", "exitCode")):
+                container.keep(state["terminated"])
+        if policy == "Never" and any("running" in state or "terminated" in state for state in by_name.values()):
+            for container in self._main:
+                if not container.finished.is_set():
+                    container.keep(LOST)
+        self._initialized = self._initialized or all(container.finished.is_set() for container in self._main)
+        return all(container.finished.is_set() for container in self._main)
+
+    def _time_left(self) -> float | None:
+        """Return the seconds of ``activeDeadlineSeconds`` that are left; they run from the Pod's start."""
+        deadline = at(self.pod, "spec", "activeDeadlineSeconds")
+        if not isinstance(deadline, int):
+            return None
+        begun = parse_time(text(self.pod, "status", "startTime")) or time.time()
+        return max(0.0, begun + deadline - time.time())
 
     async def _run_init(self) -> bool:
         for container in self._init:
@@ -273,15 +288,13 @@ class PodWorker:
     async def _terminate(self, grace: float) -> None:
         was_ready = self.ready
         self._stopping = True
-        self.event("Killing", f"Stopping container{'s' if len(self._main) > 1 else ''} "
-                   + ", ".join(container.name for container in self._main))  # fmt: skip
         self._write()  # out of the endpoints first
-        begun = asyncio.get_running_loop().time()
+        begun = time.monotonic()
         if was_ready and grace > 0:
             await asyncio.sleep(self._node.settings.settle)
             await self._node.drained(set(self._ports.real.values()), min(self._node.settings.drain, grace))
         self._cancel_life()
-        await self._stop_containers(max(0.0, grace - (asyncio.get_running_loop().time() - begun)))
+        await self._stop_containers(max(0.0, grace - (time.monotonic() - begun)))
         for container in (*self._main, *self._init):
             if "terminated" not in container.state:
                 container.state = {"terminated": NEVER_RAN}
@@ -305,11 +318,16 @@ class PodWorker:
             self._task.cancel()
 
     async def _stop_containers(self, grace: float) -> None:
-        await self._stop_all(self._main, grace)
-        await self._stop_all(self._init, grace)
+        begun = time.monotonic()
+        others = [container for container in self._init if container not in self._sidecars()]
+        await asyncio.gather(*(container.stop(grace) for container in (*self._main, *others)))
+        await self._stop_sidecars(max(0.0, grace - (time.monotonic() - begun)))
 
-    async def _stop_all(self, containers: list[Container], grace: float) -> None:
-        await asyncio.gather(*(container.stop(grace) for container in containers))
+    async def _stop_sidecars(self, grace: float) -> None:
+        """End the sidecars in the reverse order of their start; they share one grace period."""
+        deadline = time.monotonic() + grace
+        for container in reversed(self._sidecars()):
+            await container.stop(max(0.0, deadline - time.monotonic()))
 
     async def _fail(self, reason: str, message: str) -> None:
         self._failure = (reason, message)
@@ -389,7 +407,7 @@ class PodWorker:
         temporary.mkdir(parents=True, exist_ok=True)
         identity = PodIdentity(self.namespace, self.name, self.uid)
         return {
-            "HOSTNAME": self.name,
+            "HOSTNAME": text(self.pod, "spec", "hostname") or self.name[:LONGEST_HOSTNAME].rstrip("-."),
             "PYTHONUNBUFFERED": "1",  # a log that is followed must not come in blocks
             "TMPDIR": str(temporary),
             **self._node.settings.marks,

@@ -29,7 +29,7 @@ SHELLS = frozenset({"ash", "bash", "dash", "ksh", "sh", "zsh"})
 SCRIPT_OPTION = re.compile(r"-[a-z]*c")  # -c, -ec, -lc
 # A word begins where the shell begins one: "$DIR"/config and ${DIR}/config name other places than /config.
 SCRIPT_WORD = re.compile(r"""(?:^|(?<=[\s;|&<>(`])|(?<=^["'])|(?<=[\s;|&<>(`]["']))[^\s"'`;|&<>()$\\]+""")
-REFERENCE = re.compile(r"\$\$|\$\((?P<name>[^()\s]+)\)")
+REFERENCE = re.compile(r"\$\$|\$\((?P<name>[^)]*)\)", re.DOTALL)
 
 
 def translate(tokens: Sequence[str], ports: Mapping[int, int], mounts: Mapping[str, str]) -> list[str]:
@@ -52,14 +52,11 @@ def translate_command(argv: Sequence[str], ports: Mapping[int, int], mounts: Map
 
 
 def expand(value: str, variables: Mapping[str, str]) -> str:
-    """Expand ``$(NAME)`` as Kubernetes does: unknown names stay, ``$$`` is a dollar sign."""
+    """Expand ``$(NAME)`` as Kubernetes does: unknown names stay, ``$$`` is a dollar sign.
 
-    def one(match: re.Match[str]) -> str:
-        if match[0] == "$$":
-            return "$"
-        return variables.get(match["name"], match[0])
-
-    return REFERENCE.sub(one, value)
+    A name reaches to the first closing bracket, so that ``$(echo $(NAME))`` is one unknown name and stays as it is.
+    """
+    return REFERENCE.sub(lambda match: "$" if match[0] == "$$" else variables.get(match["name"], match[0]), value)
 
 
 def _address(token: str, ports: Mapping[int, int]) -> str | None:

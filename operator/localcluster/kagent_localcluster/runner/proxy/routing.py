@@ -60,6 +60,8 @@ class Router:
         if name.kind == "elsewhere":
             via = self._outside.proxy_for(scheme, host, port)
             return Route((Target(via.host, via.port) if via else Target(host, port),), via=via)
+        if name.kind == "alias":
+            return self._alias(host, name.service, port, caller, scheme)
         if name.kind == "unknown":
             where = f" in namespace '{name.namespace}'" if name.namespace else ""
             raise Refused(502, f"{host}:{port}: no Service '{name.service}'{where}")
@@ -70,6 +72,12 @@ class Router:
         if not addresses:
             raise Refused(503, f"{host}:{port}: Service '{name.namespace}/{name.service}' has no ready Pod")
         return Route(self._in_turn((name.namespace, name.service), addresses), cluster=True)
+
+    def _alias(self, host: str, stands_for: str, port: int, caller: PodIdentity, scheme: str) -> Route:
+        """Follow a Service of type ExternalName, once: such names need not end."""
+        if self._names.resolve_host(stands_for, caller.namespace).kind == "alias":
+            raise Refused(502, f"{host}:{port}: its external name '{stands_for}' is an external name again")
+        return self.route(stands_for, port, caller, scheme=scheme)
 
     def _in_turn(self, service: tuple[str, str], addresses: Sequence[Address]) -> tuple[Target, ...]:
         first = self._turn[service] = (self._turn.get(service, -1) + 1) % len(addresses)
