@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import socket
@@ -265,6 +266,90 @@ async def test_a_restarted_operator_changes_nothing(cluster: Cluster) -> None:
             await asked.wait()
         await cluster.settle(operator)
         assert await cluster.versions() == before
+
+
+async def _served(cluster: Cluster, *, there: bool) -> None:
+    async def holds() -> bool:
+        try:
+            await cluster.client.list(AGENTS, "kagent")
+        except NotFound:
+            return not there
+        return there
+
+    await eventually(holds)
+
+
+async def test_definitions_that_are_missing_at_the_start_may_come_later_and_change_while_it_runs(
+    cluster: Cluster,
+) -> None:
+    for crd in crds():
+        await cluster.client.delete(CRDS, crd["metadata"]["name"])
+    await _served(cluster, there=False)
+    async with _operator(cluster, _time_tools) as operator:
+        async with asyncio.timeout(_PATIENCE):
+            await operator.started.wait()
+        for crd in crds():
+            await cluster.client.create(CRDS, crd)
+        await _served(cluster, there=True)
+        for obj in (_SECRET, _MODEL, _TIME, _agent()):
+            await cluster.apply(json.loads(json.dumps(obj)))
+        await cluster.until(AGENTS, "clock", "Ready", "True")
+        before = (await cluster.get(DEPLOYMENTS, "clock"))["metadata"]["generation"]
+        for crd in crds():
+            annotations = {"metadata": {"annotations": {"upgraded": "yes"}}}
+            names = {
+                "spec": {"names": {**crd["spec"]["names"], "shortNames": [f"{crd['spec']['names']['plural'][:9]}x"]}}
+            }
+            await cluster.client.patch(CRDS, crd["metadata"]["name"], {**annotations, **names})
+        await cluster.apply(_agent("Help more."))
+
+        async def rolled_out() -> bool:
+            return (await cluster.get(DEPLOYMENTS, "clock"))["metadata"]["generation"] > before
+
+        await eventually(rolled_out)
+        await cluster.until(AGENTS, "clock", "Ready", "True")
+
+
+async def test_a_namespace_that_is_deleted_and_made_again_is_looked_after_as_before(cluster: Cluster) -> None:
+    rights = [obj for obj in manifests(Installation(watch_namespaces=["kagent", "team"])) if obj["kind"] in _RESOURCES]
+
+    async def fill(message: str) -> str:
+        await cluster.client.create(NAMESPACES, {"metadata": {"name": "team"}})
+        wanted: list[JsonObject] = [*rights, _SECRET, _MODEL, _TIME, _agent(message)]
+        for obj in wanted:
+            given = json.loads(json.dumps(obj))
+            given["metadata"].setdefault("namespace", "team")
+            await cluster.client.apply(_RESOURCES[obj["kind"]], given, field_manager="test", force=True)
+
+        async def ready() -> bool:
+            agent = await cluster.client.get(AGENTS, "clock", "team")
+            conditions = {each["type"]: each["status"] for each in agent.get("status", {}).get("conditions", [])}
+            return conditions.get("Ready") == "True"
+
+        await eventually(ready)
+        config = (await cluster.client.get(SECRETS, "clock", "team"))["data"]["config.json"]
+        return json.loads(base64.b64decode(config))["instruction"]
+
+    async with KubeClient(await cluster.operator_access()) as client:
+        operator = Operator(client, Settings(), ["kagent", "team"], ask=_time_tools)
+        tasks = [asyncio.create_task(operator.watch()), asyncio.create_task(operator.reconcile())]
+        try:
+            assert await fill("First.") == "First."
+            await cluster.client.delete(NAMESPACES, "team")
+
+            async def gone() -> bool:
+                try:
+                    await cluster.client.get(NAMESPACES, "team")
+                except NotFound:
+                    return True
+                return False
+
+            await eventually(gone)
+            assert await fill("Second.") == "Second."
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _free_port() -> int:
