@@ -25,6 +25,8 @@ EDITING_COMMANDS: Final = (
     Command("edit.apply", "apply", "check on the server, show the difference, then apply", "edit", ("ctrl+s",),
             footer=10),
     Command("edit.form", "form/YAML", "the same draft as a form, or as YAML", "edit", ("f3",), footer=12),
+    Command("edit.complete", "complete", "what can stand at the cursor of the YAML, to choose from", "edit",
+            ("ctrl+@",), footer=15),
     Command("edit.external", "$EDITOR", "go on in $EDITOR", "edit", ("ctrl+e",), footer=20),
     Command("edit.problem", "next problem", "go to the next problem", "edit", ("f8",), footer=30),
     Command("edit.reveal", "reveal", "show the values of this Secret", "edit", ("f6",), footer=35),

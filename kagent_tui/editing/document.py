@@ -18,7 +18,7 @@ from kagent_api.errors import InvalidSpec
 from kagent_tui.cluster.kinds import JsonObject
 from kagent_tui.cluster.references import mapping
 
-__all__ = ["BrokenYaml", "Parsed", "broken_yaml", "editable", "parse", "to_yaml", "with_server_fields"]
+__all__ = ["BrokenYaml", "Parsed", "as_scalar", "broken_yaml", "editable", "parse", "to_yaml", "with_server_fields"]
 
 # Owned by the server or by tools; a person who edits them breaks something or nothing.
 _SERVER_METADATA: Final = (
@@ -101,6 +101,11 @@ def to_yaml(obj: JsonObject, *, inside: bool = False) -> str:
     target = io.StringIO()
     cast("Any", writer).dump(_styled(obj), target)  # ruamel's own types are partly unknown
     return _SPECIAL.sub(lambda match: _escape(match[0]) if _unseen(match[0]) else match[0], target.getvalue())
+
+
+def as_scalar(value: str) -> str:
+    """Write a text of one line as it stands behind ``key: ``, in quotes where YAML would take it for something else."""
+    return to_yaml({"k": value}).removeprefix("k: ").rstrip("\n")
 
 
 def parse(text: str) -> Parsed:

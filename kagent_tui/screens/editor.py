@@ -43,6 +43,7 @@ from kagent_tui.render.text import BLANK, Line, Span, Tone, head, line, note, sp
 from kagent_tui.screens.ask import Answer, AskScreen
 from kagent_tui.screens.base import BaseScreen
 from kagent_tui.screens.clashes import ClashesScreen
+from kagent_tui.screens.completing import Completer
 from kagent_tui.screens.external import EditorFailed, edit_externally
 from kagent_tui.screens.fields import Fields
 from kagent_tui.screens.review import ReviewScreen
@@ -95,6 +96,7 @@ class EditorScreen(BaseScreen[Applied | None]):
         self._problems: Sequence[Problem] = ()
         self._pause: Timer | None = None
         self._ready = False
+        self._completer = Completer(self)
 
     def body(self) -> Iterable[Widget]:
         yield Fields(self)
@@ -272,6 +274,16 @@ class EditorScreen(BaseScreen[Applied | None]):
         if self._pause is not None:
             self._pause.stop()
         self._pause = self.set_timer(PAUSE_SECONDS, self._look)
+        if self._ready and self.area.has_focus:
+            self._hint()
+
+    @work(exclusive=True, group="complete")
+    async def _hint(self) -> None:
+        await self._completer.hint()
+
+    @work(exclusive=True, group="complete")
+    async def action_complete(self) -> None:
+        await self._completer.choose()
 
     @work(exclusive=True, group="look")
     async def _look(self) -> None:
@@ -309,6 +321,8 @@ class EditorScreen(BaseScreen[Applied | None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "reveal":
             return self._is_secret
+        if action == "complete":
+            return not self.in_form
         return bool(self._problems) if action == "problem" else True
 
     @property

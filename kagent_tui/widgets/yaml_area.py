@@ -38,8 +38,20 @@ class YamlArea(TextArea, KeysInTurn):
         row = max(0, min(line - 1, self.document.line_count - 1))
         self.move_cursor((row, max(0, column - 1)), center=True)
 
+    def suggest(self, rest: str) -> None:
+        """Show how a word goes on behind the cursor; → and Tab take it, anything else lets it go."""
+        self.suggestion = rest
+
+    def watch_selection(self) -> None:
+        """Let go of what was suggested for another place or text."""
+        self.suggestion = ""
+
     async def _on_key(self, event: events.Key) -> None:
-        if event.key == "enter" and not self.read_only:
+        if event.key == "tab" and self.suggestion:
+            event.stop()
+            event.prevent_default()
+            self.insert(self.suggestion)
+        elif event.key == "enter" and not self.read_only:
             event.stop()
             event.prevent_default()
             self._break_line()
