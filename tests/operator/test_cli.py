@@ -48,7 +48,7 @@ def test_translate_prints_yaml_that_every_reader_understands(
     objects: list[Any] = list(yaml.safe_load_all(out))
     assert [obj["kind"] for obj in objects] == ["Secret", "ServiceAccount", "Deployment", "Service"]
     assert {obj["metadata"]["namespace"] for obj in objects} == {"team"}
-    assert "value: 'y'" in out
+    assert 'value: "y"' in out
 
 
 def test_translate_prints_a_list_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,11 +13,17 @@ __all__ = ["canonical_pod", "with_zero_values"]
 
 
 def canonical_pod(pod: JsonObject) -> None:
-    """Rewrite a Pod spec's quantities in place."""
+    """Rewrite a Pod spec's quantities in place, and leave out values of variables that are empty."""
     for container in [*rows(pod, "initContainers"), *rows(pod, "containers")]:
         resources = container.get("resources")
         if isinstance(resources, dict):
             container["resources"] = canonical_resources(mapping(container, "resources"))
+        for variable in rows(container, "env"):
+            if variable.get("value") == "":
+                del variable["value"]
+            source = mapping(variable, "valueFrom", "resourceFieldRef")
+            if "divisor" in source:
+                source["divisor"] = canonical(str(source["divisor"]))
     for volume in rows(pod, "volumes"):
         empty_dir = mapping(volume, "emptyDir")
         if "sizeLimit" in empty_dir:

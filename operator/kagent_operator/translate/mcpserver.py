@@ -3,7 +3,7 @@
 A stdio server runs behind an adapter that an init container copies in, since no bridge of ours can run in people's
 images; one that uvx starts needs none and may run in our engine's image behind our bridge, by annotation. Profile
 upstream is kmcp's own output; ours adds what kmcp leaves out: a declared port and probe, the path and target port of
-http servers, and a ServiceAccount label.
+http servers, and labels on the objects around the Pods.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import copy
 import hashlib
 from typing import Final
+
+import yaml
 
 from kagent_api.errors import InvalidSpec, ObjectRef
 from kagent_api.names import BRIDGE_ANNOTATION, OWN_GROUP
@@ -42,6 +44,7 @@ __all__ = ["CONFIG_HASH", "SECRETS_HASH", "mcp_server_url", "missing_references"
 CONFIG_HASH: Final = "kmcp.kagent.dev/mcpserver-config-hash"
 SECRETS_HASH: Final = f"{OWN_GROUP}/secrets-hash"
 _ADAPTER: Final = "/adapterbin/agentgateway"
+_GO_WIDTH: Final = 80  # where Go's YAML writer folds
 _SCRATCH: Final = "/tmp"  # noqa: S108 - a path in the container
 _DEFAULT_IMAGES: Final = {"npx": "node:24-alpine3.21", "uvx": "ghcr.io/astral-sh/uv:debian"}
 
@@ -65,22 +68,27 @@ def translate_mcpserver(
     _validate(server)
     _own_bridge(server, profile)
     local = _adapter_config(server)
+    if profile == "upstream":
+        local = _as_it_stands(server, world, local)
     objects: list[JsonObject] = []
     deployment = mapping(server, "spec", "deployment")
     labels = {**_selector(server), "app.kubernetes.io/managed-by": "kmcp"}
+    # kmcp labels its Pods only.
+    own_labels = labels if profile == "kagent-tui" else {}
     if not text(deployment, "serviceAccountName"):
         account = mapping(deployment, "serviceAccount")
         meta = object_meta(
             server,
-            labels={**labels, **string_map(account, "labels")},
+            labels={**own_labels, **string_map(account, "labels")},
             annotations=string_map(account, "annotations"),
             controller=False,
         )
         objects.append({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
-    meta = object_meta(server, labels=labels, controller=False)
+    meta = object_meta(server, labels=own_labels, controller=False)
     objects.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"local.yaml": local}})
-    objects.append(_deployment(server, world, settings, profile, labels, local))
-    objects.append(_service(server, settings, profile, labels))
+    for obj in (_deployment(server, world, settings, profile, labels, local), _service(server, settings, profile)):
+        obj["metadata"] = object_meta(server, labels=own_labels, controller=False)
+        objects.append(obj)
     return [with_zero_values(obj) for obj in objects] if profile == "upstream" else objects
 
 
@@ -144,7 +152,9 @@ def _adapter_config(server: JsonObject) -> str:
     spec, deployment = mapping(server, "spec"), mapping(server, "spec", "deployment")
     target: JsonObject = {"name": name_of(server)}
     if text(spec, "transportType") == "stdio":
-        stdio: JsonObject = {"cmd": text(deployment, "cmd"), "args": strings(deployment, "args")}
+        stdio: JsonObject = {"cmd": text(deployment, "cmd")}
+        if args := strings(deployment, "args"):
+            stdio["args"] = args
         if env := string_map(deployment, "env"):
             stdio["env"] = dict(sorted(env.items()))
         target["stdio"] = stdio
@@ -152,7 +162,7 @@ def _adapter_config(server: JsonObject) -> str:
         target["sse"] = {
             "host": "localhost",
             "port": integer(spec, "httpTransport", "targetPort"),
-            "path": text(spec, "httpTransport", "path") or "/sse",
+            "path": text(spec, "httpTransport", "path"),
         }
     route: JsonObject = {
         "name": "mcp",
@@ -164,7 +174,18 @@ def _adapter_config(server: JsonObject) -> str:
         "config": {},
         "binds": [{"port": mcp_server_port(server), "listeners": [listener]}],
     }
-    return dump_yaml(config, sort_keys=True)
+    return dump_yaml(config, sort_keys=True, width=_GO_WIDTH)
+
+
+def _as_it_stands(server: JsonObject, world: World, local: str) -> str:
+    """Return the configuration that another writer left where it says the same: its hash decides over a rollout."""
+    found = world.get("ConfigMap", namespace_of(server), name_of(server))
+    standing = string_map(found, "data").get("local.yaml", "")
+    try:
+        same = standing != local and yaml.safe_load(standing) == yaml.safe_load(local)
+    except yaml.YAMLError:
+        return local
+    return standing if same else local
 
 
 def _deployment(
@@ -193,8 +214,7 @@ def _deployment(
             "spec": pod,
         },
     }
-    meta = object_meta(server, labels=labels, controller=False)
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec}
 
 
 def missing_references(server: JsonObject, world: World) -> list[str]:
@@ -348,7 +368,7 @@ def _listens_on(server: JsonObject) -> int:
     return mcp_server_port(server)
 
 
-def _service(server: JsonObject, settings: Settings, profile: Profile, labels: dict[str, str]) -> JsonObject:
+def _service(server: JsonObject, settings: Settings, profile: Profile) -> JsonObject:
     port = mcp_server_port(server)
     entry: JsonObject = {"name": "http", "protocol": "TCP", "port": port, "targetPort": port}
     if profile == "kagent-tui":
@@ -358,6 +378,5 @@ def _service(server: JsonObject, settings: Settings, profile: Profile, labels: d
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": object_meta(server, labels=labels, controller=False),
         "spec": {"selector": _selector(server), "ports": [entry]},
     }

@@ -1,10 +1,15 @@
-"""An MCPServer behind our own bridge: what the annotation changes, and where it is refused."""
+"""An MCPServer as kmcp has it, and behind our own bridge: what the annotation changes, and where it is refused."""
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kagent_api.errors import InvalidSpec
 from kagent_api.names import ENGINE_IMAGE
@@ -80,3 +85,47 @@ def test_a_bridge_that_cannot_be_is_refused_and_says_why(server: JsonObject, wor
     with pytest.raises(InvalidSpec, match=words) as caught:
         translate_mcpserver(server, Snapshot([]), Settings())
     assert _BRIDGE in str(caught.value)
+
+
+def _goldens() -> list[JsonObject]:
+    """Read what kmcp 0.3.0's own translator made of servers of all sorts, without its empty timestamps and strategy."""
+    lines = (Path(__file__).parent / "kmcp_goldens.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("golden", _goldens(), ids=itertools.count())
+def test_profile_upstream_writes_what_kmcp_writes(golden: JsonObject) -> None:
+    server = golden["server"]
+    made = translate_mcpserver(server, Snapshot([]), Settings(profile="upstream"))
+    assert sorted(made, key=lambda obj: obj["kind"]) == golden["objects"]
+
+
+def test_a_configuration_that_another_writer_wrote_otherwise_is_kept_with_its_hash() -> None:
+    server = _server("", args=["a b " * 40])
+    plain = translate_mcpserver(server, Snapshot([]), Settings(profile="upstream"))
+    config_map: JsonObject = json.loads(json.dumps(next(obj for obj in plain if obj["kind"] == "ConfigMap")))
+    config_map["data"]["local.yaml"] = json.dumps(yaml.safe_load(config_map["data"]["local.yaml"]))
+    kept = translate_mcpserver(server, Snapshot([config_map]), Settings(profile="upstream"))
+    assert next(obj for obj in kept if obj["kind"] == "ConfigMap")["data"] == config_map["data"]
+    annotations = next(obj for obj in kept if obj["kind"] == "Deployment")["spec"]["template"]["metadata"][
+        "annotations"
+    ]
+    digest = hashlib.sha256(config_map["data"]["local.yaml"].encode()).hexdigest()[:8]
+    assert annotations["kmcp.kagent.dev/mcpserver-config-hash"] == digest
+
+
+def test_a_configuration_that_says_something_else_is_not_kept() -> None:
+    server = _server("")
+    other: JsonObject = {"kind": "ConfigMap", "metadata": {"name": "time", "namespace": "kagent"}}
+    for local in ("binds: []", "{", ""):
+        there = Snapshot([{**other, "data": {"local.yaml": local}}])
+        made = translate_mcpserver(server, there, Settings(profile="upstream"))
+        assert made == translate_mcpserver(server, Snapshot([]), Settings(profile="upstream"))
+
+
+@pytest.mark.parametrize("argument", ["1e3", "0o7", "on", "2024-01-01", "1:30", "~", "", "=", ".5", "0x1F", "-"])
+def test_an_argument_stays_text_for_every_reader_of_yaml(argument: str) -> None:
+    objects = translate_mcpserver(_server("", args=[argument]), Snapshot([]), Settings())
+    local = next(obj for obj in objects if obj["kind"] == "ConfigMap")["data"]["local.yaml"]
+    quotes = "'" if argument in {"=", "-"} else '"'
+    assert f"args:\n              - {quotes}{argument}{quotes}\n" in local
