@@ -1,102 +1,44 @@
 """The dashboard in a real terminal over a cluster in memory: first frame, key to frame, updates, idling, memory.
 
-The cluster is a KubeClient without a wire, so that what is measured is the program and not an API server beside it.
-Run as a program with a number of agents and of updates a second, this module is the program under measurement.
+What is measured is `measured.py` in a pty of 160x50, its bytes counted and not drawn.
 """
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import pty
-import random
+import re
 import select
 import signal
 import statistics
 import struct
+import subprocess
 import sys
+import tempfile
 import termios
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from pathlib import Path
 
 from bench.road import Figure
-from kagent_api.kube import Access, KubeClient, ObjectList, WatchEvent
-from kagent_api.kube.resources import Resource
 
 __all__ = ["dashboard"]
 
 _SIZE = (50, 160)
-# Rows that are on the screen from the first frame on.
-_VISIBLE = 40
-
-
-class _Memory(KubeClient):
-    """Agents in a list; a watch changes the condition of one of them at a rate."""
-
-    def __init__(self, agents: int, updates: float) -> None:
-        self.access = Access("https://memory.invalid", namespace="bench", context="bench")
-        self._agents = [_agent(number) for number in range(agents)]
-        self._updates = updates
-
-    async def aclose(self) -> None:
-        return None
-
-    async def list(
-        self, resource: Resource, namespace: str | None = None, *, label_selector: str = "", field_selector: str = "",
-        limit: int = 500,
-    ) -> ObjectList:  # fmt: skip
-        return ObjectList(list(self._agents) if resource.kind == "Agent" else [], "1")
-
-    async def create(
-        self, resource: Resource, obj: dict[str, Any], *, dry_run: bool = False, field_validation: str = "Strict"
-    ) -> dict[str, Any]:
-        return {**obj, "status": {"allowed": True}}  # what a SelfSubjectAccessReview is answered
-
-    async def watch(
-        self, resource: Resource, namespace: str | None = None, *, resource_version: str = "",
-        label_selector: str = "", field_selector: str = "", timeout_seconds: int = 300,
-        on_open: Callable[[], None] | None = None,
-    ) -> AsyncIterator[WatchEvent]:  # fmt: skip
-        if on_open is not None:
-            on_open()
-        picks = random.Random(1)
-        number = 0
-        while resource.kind == "Agent" and self._updates:
-            await asyncio.sleep(1 / self._updates)
-            number += 1
-            yield WatchEvent("MODIFIED", _agent(picks.randrange(_VISIBLE), number))
-        await asyncio.Event().wait()
-
-
-def _agent(number: int, ready: int = 0) -> dict[str, Any]:
-    message = f"Deployment is not ready, {ready % 90}/90 pods are ready"
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return {
-        "apiVersion": "kagent.dev/v1alpha2", "kind": "Agent",
-        "metadata": {"name": f"agent-{number:05}", "namespace": "bench", "resourceVersion": str(ready + 1),
-                     "generation": 1, "uid": f"u{number}",
-                     "creationTimestamp": "2026-01-01T00:00:00Z", "labels": {"app": "bench"}},
-        "spec": {"type": "Declarative", "declarative": {"modelConfig": "m", "systemMessage": "You help.\n"}},
-        "status": {"conditions": [
-            {"type": "Accepted", "status": "True", "reason": "Reconciled", "observedGeneration": 1},
-            {"type": "Ready", "status": "False", "reason": "DeploymentNotReady", "message": message,
-             "observedGeneration": 1, "lastTransitionTime": since},
-        ]},
-    }  # fmt: skip
 
 
 class _Program:
     """The dashboard in a pty; bytes are counted, not drawn."""
 
-    def __init__(self, agents: int, updates: float) -> None:
+    def __init__(self, agents: int, updates: float, *options: str) -> None:
         self.started = time.perf_counter()
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
             os.execvpe(
-                sys.executable, [sys.executable, "-m", "bench.dashboard", str(agents), str(updates)], environment
+                sys.executable,
+                [sys.executable, "-m", "bench.measured", str(agents), str(updates), *options],
+                environment,
             )
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", *_SIZE, 0, 0))
 
@@ -152,11 +94,38 @@ class _Program:
 
 def dashboard(rounds: int) -> list[Figure]:
     """Measure the dashboard with 1,000 and 10,000 agents."""
-    figures: list[Figure] = []
+    figures = [_version(rounds)]
     for agents, memory in ((1_000, "<= 75"), (10_000, "<= 130")):
+        figures += _cached(agents, rounds)
         figures += _still(agents, rounds, memory)
         figures += _busy(agents)
+        figures.append(_pixels(agents))
     return figures
+
+
+def _version(rounds: int) -> Figure:
+    taken: list[float] = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "kagent_tui", "--version"], check=True, stdout=subprocess.DEVNULL)
+        taken.append(time.perf_counter() - begin)
+    return Figure("kagent-tui --version", statistics.median(taken) * 1000, "ms", "<= 120")
+
+
+def _cached(agents: int, rounds: int) -> list[Figure]:
+    """The first rows out of the last run's snapshot, from a cluster that does not answer yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        before = _Program(agents, 0, "--snapshots", folder)
+        before.until(b"agent-00000")
+        before.bytes_in(1.0)
+        before.end()
+        taken: list[float] = []
+        for _ in range(rounds):
+            program = _Program(agents, 0, "--snapshots", folder, "--silent")
+            program.until(b"agent-00000")
+            taken.append(time.perf_counter() - program.started)
+            program.end()
+    return [Figure(f"{agents:,} agents: first rows, cached", statistics.median(taken) * 1000, "ms", "<= 600")]
 
 
 def _still(agents: int, rounds: int, memory: str) -> list[Figure]:
@@ -170,6 +139,7 @@ def _still(agents: int, rounds: int, memory: str) -> list[Figure]:
     program.until(b"agent-00000")
     program.bytes_in(3.0)
     keys = _jumps(program, agents)
+    letters = _letters(program, agents)
     program.bytes_in(2.0)
     cpu = program.cpu
     idle = program.bytes_in(10.0)
@@ -177,6 +147,7 @@ def _still(agents: int, rounds: int, memory: str) -> list[Figure]:
     figures = [
         Figure(f"{agents:,} agents: first rows", statistics.median(frames) * 1000, "ms", "<= 600"),
         *_key_figures(f"{agents:,} agents, idle: g/G to frame", keys, "<= 35/55"),
+        Figure(f"{agents:,} agents: a letter of the filter, worst", max(letters) * 1000, "ms", "<= 50"),
         Figure(f"{agents:,} agents: idle output", idle / 10.0, "B/s", "0"),
         Figure(f"{agents:,} agents: idle CPU", used / 10.0 * 100, "%", "<= 0.5"),
         Figure(f"{agents:,} agents: memory", program.memory, "MB", memory),
@@ -208,6 +179,39 @@ def _busy(agents: int) -> list[Figure]:
     ]
 
 
+def _letters(program: _Program, agents: int) -> list[float]:
+    """Type a filter and take it away; return seconds from each letter to the number of rows it leaves."""
+    program.send("/")
+    program.bytes_in(0.3)
+    taken: list[float] = []
+    for letter in "agent-0099":
+        program.send(letter)
+        taken.append(program.until(f" of {agents}".encode()))
+        program.bytes_in(0.15)
+    program.send("\x1b")
+    program.bytes_in(0.5)
+    return taken
+
+
+def _pixels(agents: int) -> Figure:
+    """From an event on the watch to its number on the terminal."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "sent"
+        program = _Program(agents, 20.0, "--log", str(log))
+        program.until(b"agent-00000")
+        program.bytes_in(2.0)
+        seen: dict[str, float] = {}
+        deadline = time.monotonic() + 5.0
+        while time.monotonic() < deadline:
+            written = program.read(deadline - time.monotonic())
+            for number in re.findall(rb"(\d{5})/90000 ", written):
+                seen.setdefault(number.decode(), time.monotonic())
+        program.end()
+        sent = dict(line.split() for line in log.read_text().splitlines())
+    taken = sorted(moment - float(sent[number]) for number, moment in seen.items())
+    return Figure(f"{agents:,} agents: watch event to pixel, p95", taken[int(len(taken) * 0.95)] * 1000, "ms", "<= 150")
+
+
 def _jumps(program: _Program, agents: int) -> list[float]:
     """Go to the last row and back, each a whole new screen; return seconds from key to its row."""
     taken: list[float] = []
@@ -225,17 +229,3 @@ def _key_figures(name: str, keys: list[float], goal: str) -> list[Figure]:
         Figure(f"{name}, p50", statistics.median(ordered) * 1000, "ms", goal),
         Figure(f"{name}, p95", ordered[int(len(ordered) * 0.95)] * 1000, "ms", goal),
     ]
-
-
-def _run(agents: int, updates: float) -> int:
-    from kagent_tui.app import KagentApp
-    from kagent_tui.cluster.contexts import Opened
-
-    client = _Memory(agents, updates)
-    app = KagentApp(opener=lambda options: Opened(client, ()))
-    app.run(mouse=False)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_run(int(sys.argv[1]), float(sys.argv[2])))

@@ -7,9 +7,10 @@ changes arrives by watch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from kagent_api.errors import KagentError, ObjectRef
@@ -31,8 +32,8 @@ from kagent_tui.cluster.kinds import (
 from kagent_tui.cluster.link import Link, summarise
 from kagent_tui.cluster.lookups import Known, keys_of
 from kagent_tui.cluster.permissions import Permissions
-from kagent_tui.cluster.snapshot import Snapshot
-from kagent_tui.cluster.store import Store
+from kagent_tui.cluster.snapshot import Kept, Snapshot
+from kagent_tui.cluster.store import PAGE, Store
 
 if TYPE_CHECKING:
     from kagent_api.kube import Delta, KubeClient, LinkState, Reflector
@@ -83,6 +84,7 @@ class Cluster:
         # Objects of the last snapshot that their collection has not confirmed yet, by reflector.
         self._cached: dict[str, set[ObjectRef]] = {}
         self._cached_at = 0.0
+        self._rest: Iterator[Kept] = iter(())
         self.permissions = Permissions(client, lambda: on_link() if on_link is not None else None)
 
     @property
@@ -121,13 +123,29 @@ class Cluster:
 
     def preload(self, snapshot: Snapshot) -> None:
         """Show what was there the last time until each collection has been read. Before ``running``."""
-        for kind, obj in snapshot.objects:
-            ref = ref_of(obj, kind)
-            scope = ref.namespace if self.namespaces else ""
-            if not self.namespaces or ref.namespace in self.namespaces:
-                self.store.put(ref, obj, quiet=True)
-                self._cached.setdefault(f"{kind}/{scope}", set()).add(ref)
         self._cached_at = snapshot.saved
+        for kind, obj in snapshot.objects:
+            self._show_cached(kind, obj, quiet=True)
+        self._rest = snapshot.rest
+
+    async def _preload_rest(self, rest: Iterator[Kept]) -> None:
+        """Go on with a large snapshot while the first page is looked at."""
+        while page := await asyncio.to_thread(lambda: list(islice(rest, PAGE))):
+            for kind, obj in page:
+                self._show_cached(kind, obj, quiet=False)
+
+    def _show_cached(self, kind: str, obj: JsonObject, *, quiet: bool) -> None:
+        ref = ref_of(obj, kind)
+        name = f"{kind}/{ref.namespace if self.namespaces else ''}"
+        if (self.namespaces and ref.namespace not in self.namespaces) or self._answered(name):
+            return
+        self.store.put(ref, obj, quiet=quiet)
+        self._cached.setdefault(name, set()).add(ref)
+
+    def _answered(self, name: str) -> bool:
+        """Tell whether the server has said what a collection holds, or that it may not be read."""
+        reflector = self._reflectors.get(name)
+        return reflector is not None and (reflector.synced.is_set() or reflector.state.status == "refused")
 
     @property
     def snapshot(self) -> list[tuple[str, JsonObject]] | None:
@@ -142,21 +160,18 @@ class Cluster:
 
     def _confirm(self, name: str) -> None:
         """Forget what only the snapshot knew once a collection has been read, or may not be."""
-        reflector = self._reflectors.get(name)
-        waiting = self._cached.get(name)
-        if reflector is None or waiting is None:
+        if name not in self._cached or not self._answered(name):
             return
-        if not reflector.synced.is_set() and reflector.state.status != "refused":
-            return
-        del self._cached[name]
-        for ref in waiting:
-            if (ref.namespace, ref.name) not in reflector.store:
+        known = self._reflectors[name].store
+        for ref in self._cached.pop(name):
+            if (ref.namespace, ref.name) not in known:
                 self.store.remove(ref)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Watch everything inside this block; afterwards nothing of it is left."""
         self._start()
+        self._spawn(self._preload_rest(self._rest))
         try:
             yield
         finally:

@@ -10,15 +10,18 @@ import hashlib
 import json
 import os
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from kagent_tui.cluster.kinds import SECRET, JsonObject
 
-__all__ = ["Snapshot", "SnapshotStore"]
+__all__ = ["Kept", "Snapshot", "SnapshotStore"]
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 # Clusters come and go (every demo is one); the newest are kept.
 _MOST_FILES: Final = 20
 _DROPPED_ANNOTATIONS: Final = ("kubectl.kubernetes.io/last-applied-configuration",)
@@ -26,11 +29,24 @@ _DROPPED_ANNOTATIONS: Final = ("kubectl.kubernetes.io/last-applied-configuration
 _VALUED: Final = frozenset({"env", "defaultHeaders", "headers", "headersFrom"})
 
 
-class Snapshot(NamedTuple):
-    """Objects with the kind they are kept under, and when they were written (Unix time)."""
+# What reading a file that is not ours may raise.
+_BROKEN: Final = (ValueError, KeyError, TypeError, AttributeError)
+# More than fit on a screen, few enough to be read and shown within the first frame.
+_FIRST_PAGE: Final = 150
 
-    objects: list[tuple[str, JsonObject]]
+Kept: TypeAlias = tuple[str, JsonObject]
+
+
+class Snapshot(NamedTuple):
+    """Objects with the kind they are kept under, and when they were written (Unix time).
+
+    ``objects`` are the first of every kind in the order of their names; ``rest`` reads the others from the file, and
+    ends early where it is broken.
+    """
+
+    objects: list[Kept]
     saved: float
+    rest: Iterator[Kept]
 
 
 class SnapshotStore:
@@ -42,25 +58,32 @@ class SnapshotStore:
     def read(self, identity: str) -> Snapshot | None:
         """Return what is known of a cluster; None when there is nothing that can be used."""
         try:
-            with self._file(identity).open(encoding="utf-8") as file:
-                head = cast("dict[str, Any]", json.loads(file.readline()))
-                if head.get("format") != _FORMAT or head.get("identity") != identity:
-                    return None
-                return Snapshot([_entry(row) for row in file], float(head["saved"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            rows = self._rows(identity)
+            head = cast("dict[str, Any]", json.loads(next(rows)))
+            if head.get("format") != _FORMAT or head.get("identity") != identity:
+                return None
+            first = [_entry(row) for row in islice(rows, int(head["first"]))]
+            return Snapshot(first, float(head["saved"]), _rest(rows))
+        except (OSError, StopIteration, *_BROKEN):
             return None
 
-    def write(self, identity: str, objects: Iterable[tuple[str, JsonObject]]) -> None:
+    def _rows(self, identity: str) -> Iterator[str]:
+        with self._file(identity).open(encoding="utf-8") as file:
+            yield from file
+
+    def write(self, identity: str, objects: Iterable[Kept]) -> None:
         """Keep the state of a cluster. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = self._file(identity)
+        first, rest = _paged(objects)
         draft = target.with_suffix(f".{os.getpid()}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(json.dumps({"format": _FORMAT, "identity": identity, "saved": time.time()}) + "\n")
+                head = {"format": _FORMAT, "identity": identity, "saved": time.time(), "first": len(first)}
+                file.write(json.dumps(head) + "\n")
                 # One object at a time: a single dump of 10,000 would hold the interpreter for a noticeable while.
-                file.writelines(_lines(objects))
+                file.writelines(_lines([*first, *rest]))
             draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)
@@ -75,17 +98,37 @@ class SnapshotStore:
             file.unlink(missing_ok=True)
 
 
-def _entry(row: str) -> tuple[str, JsonObject]:
-    kind, obj = cast("tuple[str, JsonObject]", json.loads(row))
+def _paged(objects: Iterable[Kept]) -> tuple[list[Kept], list[Kept]]:
+    """Return the first of every kind by name, and all others; Secrets are in neither."""
+    by_kind: defaultdict[str, list[Kept]] = defaultdict(list)
+    for kind, obj in objects:
+        if kind != SECRET and obj.get("kind") != SECRET:
+            by_kind[kind].append((kind, obj))
+    first: list[Kept] = []
+    rest: list[Kept] = []
+    for kept in by_kind.values():
+        kept.sort(key=lambda each: str(cast("JsonObject", each[1].get("metadata") or {}).get("name", "")).casefold())
+        first += kept[:_FIRST_PAGE]
+        rest += kept[_FIRST_PAGE:]
+    return first, rest
+
+
+def _rest(rows: Iterator[str]) -> Iterator[Kept]:
+    with suppress(OSError, *_BROKEN):
+        for row in rows:
+            yield _entry(row)
+
+
+def _entry(row: str) -> Kept:
+    kind, obj = cast("Kept", json.loads(row))
     if not isinstance(obj["metadata"], dict):
         raise ValueError("no object")
     return kind, obj
 
 
-def _lines(objects: Iterable[tuple[str, JsonObject]]) -> Iterator[str]:
+def _lines(objects: Iterable[Kept]) -> Iterator[str]:
     for kind, obj in objects:
-        if kind != SECRET and obj.get("kind") != SECRET:
-            yield json.dumps([kind, _scrubbed(obj)], ensure_ascii=True) + "\n"
+        yield json.dumps([kind, _scrubbed(obj)], ensure_ascii=True) + "\n"
 
 
 def _scrubbed(obj: JsonObject) -> JsonObject:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
 from kagent_tui.cluster.kinds import CONFIGMAP, PROMPTS, JsonObject, ObjectRef
 from kagent_tui.cluster.references import references
 
-__all__ = ["COALESCE_SECONDS", "Changes", "Store"]
+__all__ = ["COALESCE_SECONDS", "PAGE", "Changes", "Store"]
 
 # 20 notifications a second: below what the eye sees as lag, and it bounds the cost of a relist.
 COALESCE_SECONDS: Final = 0.05
+# Of 10,000 changes at once (a first list, a relist) so many are told at a time, so that keys are heard in between.
+PAGE: Final = 500
+_BREATH_SECONDS: Final = 0.005
 
 Changes = frozenset[ObjectRef]
 Listener = Callable[[Changes], None]
@@ -33,7 +37,8 @@ class Store:
         self._targets: dict[ObjectRef, frozenset[ObjectRef]] = {}
         self._users: dict[ObjectRef, set[ObjectRef]] = {}
         self._listeners: list[Listener] = []
-        self._changed: set[ObjectRef] = set()
+        # In the order they came, which is that of a list: what is seen first is told first.
+        self._changed: dict[ObjectRef, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def objects(self, kind: str) -> Mapping[ObjectRef, JsonObject]:
@@ -83,10 +88,7 @@ class Store:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        changed, self._changed = frozenset(self._changed), set()
-        if changed:
-            for listener in tuple(self._listeners):
-                listener(changed)
+        self._tell(list(self._changed))
 
     def close(self) -> None:
         """Drop every listener and pending notification."""
@@ -96,13 +98,22 @@ class Store:
             self._timer = None
 
     def _mark(self, ref: ObjectRef) -> None:
-        self._changed.add(ref)
+        self._changed[ref] = None
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._delay, self._expired)
 
     def _expired(self) -> None:
         self._timer = None
-        self.flush()
+        self._tell(list(islice(self._changed, PAGE)))
+        if self._changed:
+            self._timer = asyncio.get_running_loop().call_later(_BREATH_SECONDS, self._expired)
+
+    def _tell(self, refs: list[ObjectRef]) -> None:
+        for ref in refs:
+            del self._changed[ref]
+        if refs:
+            for listener in tuple(self._listeners):
+                listener(frozenset(refs))
 
     def _index(self, ref: ObjectRef, targets: frozenset[ObjectRef]) -> None:
         for gone in self._targets.get(ref, frozenset()) - targets:

@@ -16,6 +16,7 @@ from kagent_tui.commands.defaults import COMMANDS
 from kagent_tui.render.headline import Headline
 from kagent_tui.render.text import Tone
 from kagent_tui.safety import clean, shorten
+from kagent_tui.widgets.compositor import NarrowCompositor
 from kagent_tui.widgets.key_bar import KeyBar
 from kagent_tui.widgets.keyboard import Keyboard
 from kagent_tui.widgets.notice import Notice
@@ -67,9 +68,10 @@ class BaseScreen(Screen[Result], Generic[Result]):
 
     def __init__(self, workspace: Workspace, *, trail: str) -> None:
         super().__init__()
+        self._compositor = NarrowCompositor()
         self.workspace = workspace
         self._trail = trail
-        self._unsubscribe = workspace.subscribe(self.refresh_header)
+        self._unsubscribe = workspace.subscribe(self._workspace_changed)
 
     def compose(self) -> ComposeResult:
         yield StatusBar()
@@ -117,11 +119,16 @@ class BaseScreen(Screen[Result], Generic[Result]):
         self.say(text, tone, stay=stay)
 
     def refresh_header(self) -> None:
-        """Show the workspace as it is now; keys that read-only removes go or come."""
+        """Show the workspace as it is now."""
         if self.is_running:
             bar = self.query_one(StatusBar)
             bar.headline = headline(self.workspace)
             bar.link = self.workspace.link
+
+    def _workspace_changed(self) -> None:
+        self.refresh_header()
+        if self.is_running:
+            # Keys that read-only removes go or come. Not with every event: looking at all keys costs more than a row.
             self.refresh_bindings()
 
 

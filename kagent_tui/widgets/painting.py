@@ -46,7 +46,14 @@ class Painter:
 
     def strip(self, spans: Iterable[Span], width: int, over: str = "") -> Strip:
         """Return one screen line of exactly ``width`` cells."""
-        segments = [Segment(part.text, self.style(part.tone, over)) for part in spans if part.text]
+        segments: list[Segment] = []
+        for part in spans:
+            style = self.style(part.tone, over)
+            if segments and segments[-1].style == style:
+                # Every segment costs its colours once more on the line.
+                segments[-1] = Segment(segments[-1].text + part.text, style)
+            elif part.text:
+                segments.append(Segment(part.text, style))
         return Strip(segments).adjust_cell_length(width, self.style(Tone.PLAIN, over))
 
     def _make(self, tone: Tone, over: str) -> Style:

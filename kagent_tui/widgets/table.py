@@ -77,7 +77,8 @@ class LiveTable(ScrollView, can_focus=True):
         self._widths: tuple[int, ...] = ()
         self._cursor: ObjectRef | None = None
         self._place = 0
-        self._strips: dict[ObjectRef, tuple[Row, Strip]] = {}
+        # What was painted last, by object: the row, what it was painted over, and the line.
+        self._strips: dict[ObjectRef, tuple[Row, str, Strip]] = {}
         self._painter = Painter(self)
         self._placeholder: tuple[Line, ...] = ()
         self._letters = ""
@@ -124,10 +125,10 @@ class LiveTable(ScrollView, can_focus=True):
             self.refresh()
             return
         for row in changed:
-            self._strips.pop(row.ref, None)
+            painted = self._strips.pop(row.ref, None)
             index = self.listing.index(row.ref)
             if index is not None:
-                self._dirty(index)
+                self._dirty(index, *(self._difference(painted[0], row) if painted is not None else ()))
 
     def rows_in_sight(self) -> list[Row]:
         """Return the rows on the screen."""
@@ -177,10 +178,22 @@ class LiveTable(ScrollView, can_focus=True):
         elif index >= top + self._height:
             self.scroll_to(y=index - self._height + 1, animate=False)
 
-    def _dirty(self, index: int) -> None:
+    def _difference(self, before: Row, after: Row) -> tuple[int, int]:
+        """Return the first screen column in which two rows look different, and the one behind the last."""
+        first = last = 0
+        x = 1  # behind the mark
+        for size, old, new in zip(self._widths, before.cells, after.cells, strict=False):
+            if size:
+                if old[:2] != new[:2]:
+                    first, last = first or x, x + size + 1
+                x += size + 1
+        return first, last
+
+    def _dirty(self, index: int, first: int = 0, last: int | None = None) -> None:
         y = index + HEADER_ROWS - int(self.scroll_y)
-        if HEADER_ROWS <= y < self.size.height:
-            self.refresh(Region(0, y, self.size.width, 1))
+        last = self.size.width if last is None else min(last, self.size.width)
+        if HEADER_ROWS <= y < self.size.height and first < last:
+            self.refresh(Region(first, y, last - first, 1))
 
     def _move(self, index: int) -> None:
         index = max(0, min(len(self.listing) - 1, index))
@@ -280,14 +293,15 @@ class LiveTable(ScrollView, can_focus=True):
         if index >= len(self.listing):
             return Strip.blank(width, self._painter.style(Tone.PLAIN))
         row = self.listing.at(index)
+        over = ""
         if row.ref == self._cursor:
-            return self._row(row, width, "pane--cursor" if self.has_focus else "pane--cursor-blurred")
+            over = "pane--cursor" if self.has_focus else "pane--cursor-blurred"
         cached = self._strips.get(row.ref)
-        if cached is None or cached[0] is not row or cached[1].cell_length != width:
+        if cached is None or cached[0] is not row or cached[1] != over or cached[2].cell_length != width:
             if len(self._strips) >= _CACHED_ROWS:
                 self._strips.clear()
-            cached = self._strips[row.ref] = (row, self._row(row, width, ""))
-        return cached[1]
+            cached = self._strips[row.ref] = (row, over, self._row(row, width, over))
+        return cached[2]
 
     def _row(self, row: Row, width: int, over: str) -> Strip:
         spans = [self._lead(row)]

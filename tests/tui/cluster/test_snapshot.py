@@ -52,6 +52,26 @@ def test_a_broken_file_is_none(tmp_path: Path, samples: type[Samples]) -> None:
         assert store.read("me") is None
 
 
+async def test_a_large_snapshot_shows_its_first_page_and_then_the_rest(
+    tmp_path: Path, samples: type[Samples], until: Until, text_of: TextOf
+) -> None:
+    store = SnapshotStore(tmp_path)
+    names = [f"a{number:04}" for number in range(1200)]
+    store.write("test https://memory.invalid ", [("Agent", samples.agent(name)) for name in reversed(names)])
+    read = store.read("test https://memory.invalid ")
+    assert read is not None
+    assert [obj["metadata"]["name"] for _, obj in read.objects] == names[: len(read.objects)]
+    assert [obj["metadata"]["name"] for _, obj in read.rest] == names[len(read.objects) :]
+    kube = samples.kube()
+    kube.lose(Unreachable("no route"))
+    app = KagentApp(opener=lambda options: Opened(kube, ()), snapshots=store)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "Agents 1200" in text_of(app))
+        assert "a0000" in text_of(app)
+        kube.recover()
+        await until(pilot, lambda: "There are no agents" in text_of(app))
+
+
 async def test_the_last_state_is_shown_as_cached_and_then_confirmed(
     tmp_path: Path, samples: type[Samples], until: Until, text_of: TextOf
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kagent_api.errors import ObjectRef
 from kagent_tui.cluster.kinds import ref_of
-from kagent_tui.cluster.store import Changes, Store
+from kagent_tui.cluster.store import PAGE, Changes, Store
 
 if TYPE_CHECKING:
     from ..conftest import Samples
@@ -27,6 +27,21 @@ async def test_many_changes_become_one_notification(samples: type[Samples]) -> N
     async with asyncio.timeout(5):
         assert await told.get() == refs
     assert told.empty()
+
+
+async def test_thousands_of_changes_are_told_a_page_at_a_time_in_their_order(samples: type[Samples]) -> None:
+    store = Store(delay=0.01)
+    told: asyncio.Queue[Changes] = asyncio.Queue()
+    store.subscribe(told.put_nowait)
+    refs: list[ObjectRef] = []
+    for number in range(2 * PAGE + 1):
+        obj = samples.agent(f"a{number}")
+        refs.append(ref_of(obj))
+        store.put(ref_of(obj), obj)
+    async with asyncio.timeout(5):
+        assert await told.get() == set(refs[:PAGE])
+        assert await told.get() == set(refs[PAGE : 2 * PAGE])
+        assert await told.get() == set(refs[2 * PAGE :])
 
 
 async def test_nobody_is_told_after_unsubscribing_or_closing(samples: type[Samples]) -> None:
