@@ -12,7 +12,7 @@ import binascii
 import time
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Final
 
@@ -68,7 +68,10 @@ class Author:
             parts.append({"text": reply.thought, "thought": True})
         if reply.text:
             parts.append({"text": reply.text})
-        parts.extend({"function_call": _call(call)} for call in reply.calls)
+        parts.extend(
+            {"function_call": _call(call), **({"thought_signature": call.signature} if call.signature else {})}
+            for call in reply.calls
+        )
         event = self._event(self.name, {"role": "model", "parts": parts}, event_id=reply.event_id)
         event["partial"] = False
         event["usage_metadata"] = usage_metadata(reply.usage)
@@ -291,7 +294,8 @@ def _assistant(parts: Sequence[JsonObject]) -> AssistantMessage | None:
         call = as_object(_either(part, "function_call", "functionCall"))
         if call:
             if call.get("name") != CONFIRMATION:
-                calls.append(_parse_call(call))
+                signature = as_text(_either(part, "thought_signature", "thoughtSignature"))
+                calls.append(replace(_parse_call(call), signature=signature))
         elif part.get("thought"):
             thought += as_text(part.get("text"))
         else:

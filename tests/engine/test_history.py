@@ -44,6 +44,19 @@ def test_a_turn_with_a_tool_reads_back_as_it_was() -> None:
     ]
 
 
+def test_what_a_provider_signed_comes_back_with_the_call() -> None:
+    signed = ToolCall("c1", "add", {"a": 1}, signature="c2ln")
+    events = [
+        AUTHOR.user([TextPart("add")]),
+        AUTHOR.model(reply("", signed, CALL)),
+        AUTHOR.results([returned(CALL, "2")]),
+    ]
+
+    parts = events[1]["content"]["parts"]
+    assert [part.get("thought_signature") for part in parts] == ["c2ln", None]
+    assert conversation(events)[1] == AssistantMessage("", (signed, CALL))
+
+
 def test_an_event_has_the_shape_of_google_adk() -> None:
     event = AUTHOR.model(reply("x", CALL))
 

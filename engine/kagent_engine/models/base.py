@@ -34,12 +34,16 @@ class FilePart:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call the model asks for. ``arguments`` is the parsed object; ``error`` is set when it was no JSON object."""
+    """A call the model asks for. ``arguments`` is the parsed object; ``error`` is set when it was no JSON object.
+
+    ``signature`` is what the provider wants to see again with the call, as base64: ``signatures`` makes and reads it.
+    """
 
     id: str
     name: str
     arguments: dict[str, Any]
     error: str = ""
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,22 @@
 
 A TLS handshake costs 30 ms and a hundredfold of a token's handling, so the session lives as long as the model. The
 environment's proxies are honoured: in the local cluster other services resolve only through one.
+
+Tokens and the like are fetched through the same session (``fetch``), so proxies and TLS options hold for them too.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import getproxies
 
 import aiohttp
 import orjson
+from yarl import URL
 
 from kagent_api.errors import InvalidSpec
 from kagent_engine.models.base import ModelError
@@ -21,7 +25,10 @@ from kagent_engine.models.endpoint import Endpoint
 from kagent_engine.models.failures import from_network, from_response
 from kagent_engine.shapes import JsonObject, is_object
 
-__all__ = ["Connection", "TlsOptions", "json_lines", "server_sent"]
+__all__ = ["Connection", "Signer", "TlsOptions", "json_lines", "parsed", "server_sent"]
+
+# Takes address and body of a request and returns the headers that sign it.
+Signer = Callable[[str, bytes], Mapping[str, str]]
 
 _CONNECT_SECONDS = 15.0
 # A large model may think for minutes before its first token; OpenAI's own client waits ten.
@@ -61,11 +68,14 @@ class TlsOptions:
 class Connection:
     """Posts JSON to one endpoint. The session opens with the first request, on the loop that makes it."""
 
-    def __init__(self, endpoint: Endpoint, *, tls: TlsOptions | None = None, timeout: float | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, *, tls: TlsOptions | None = None, timeout: float | None = None,
+        connect_timeout: float | None = None,
+    ) -> None:  # fmt: skip
         self.endpoint = endpoint
         self._tls = (tls or TlsOptions()).context()
         self._timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=_CONNECT_SECONDS, sock_read=timeout or _SILENCE_SECONDS
+            total=None, sock_connect=connect_timeout or _CONNECT_SECONDS, sock_read=timeout or _SILENCE_SECONDS
         )
         self._session: aiohttp.ClientSession | None = None
 
@@ -90,19 +100,23 @@ class Connection:
         return key
 
     @asynccontextmanager
-    async def post(self, body: JsonObject, key: str) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """Post ``body`` and yield the answer, its status checked.
+    async def post(
+        self, body: JsonObject, key: str, *, url: str = "", signer: Signer | None = None
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Post ``body`` (to ``url``, the endpoint's own by default) and yield the answer, its status checked.
 
         Raises:
             ModelError: whatever goes wrong, also while the body of the ``async with`` reads the stream.
         """
+        data = orjson.dumps(body)
+        url = url or self.endpoint.url
+        headers = {"Content-Type": "application/json"} | self.endpoint.headers_with("" if signer else key)
+        if signer is not None:
+            headers |= signer(url, data)
         try:
+            # A signature holds for the address as it was written. A key must not follow to wherever a server points.
             async with self._open().post(
-                self.endpoint.url,
-                data=orjson.dumps(body),
-                headers=self.endpoint.headers_with(key),
-                # A key must not follow to wherever a server points.
-                allow_redirects=False,
+                URL(url, encoded=True) if signer else url, data=data, headers=headers, allow_redirects=False
             ) as response:
                 if response.status >= 300:
                     raise from_response(response.status, response.headers, await response.read(), self.endpoint, key)
@@ -110,13 +124,37 @@ class Connection:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise from_network(error, self.endpoint) from error
 
+    async def fetch(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None, secret: str = "",
+    ) -> bytes:  # fmt: skip
+        """Return what ``url`` answers to a small request beside the model's own, such as for a token.
+
+        ``secret`` is masked where the answer repeats it.
+
+        Raises:
+            ModelError: whatever goes wrong; the model cannot be asked then.
+        """
+        place = self.endpoint.beside(url)
+        try:
+            async with self._open().request(
+                method, url, headers=headers, data=form, allow_redirects=False, skip_auto_headers=("Content-Type",)
+            ) as response:
+                answer = await response.read()
+                if response.status >= 300:
+                    raise from_response(response.status, response.headers, answer, place, secret)
+                return answer
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise from_network(error, place) from error
+
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=self._tls, limit=0, keepalive_timeout=60),
                 # Compressed event streams are held back by some gateways until a block is full.
-                headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
-                timeout=self._timeout, trust_env=True, read_bufsize=2**18,
+                headers={"Accept-Encoding": "identity"},
+                # It reads the whole environment at every request, so it is left off where there is no proxy.
+                timeout=self._timeout, trust_env=bool(getproxies()), read_bufsize=2**18,
             )  # fmt: skip
         return self._session
 

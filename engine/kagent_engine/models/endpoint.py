@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 __all__ = ["Endpoint"]
 
@@ -32,3 +32,7 @@ class Endpoint:
             headers[self.key_header] = f"Bearer {key}" if self.key_header == "Authorization" else key
         own = {name.lower() for name in self.headers}
         return {name: value for name, value in headers.items() if name.lower() not in own} | dict(self.headers)
+
+    def beside(self, url: str) -> Endpoint:
+        """Return an address that serves this model otherwise, with tokens for instance; for messages."""
+        return replace(self, url=url)

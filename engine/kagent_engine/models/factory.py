@@ -1,6 +1,7 @@
-"""Builds the model that a config.json asks for. Providers' defaults and environment variables are known here alone.
+"""Builds the model that a config.json asks for. Providers' defaults and environment variables are known here and in
+``clouds`` alone.
 
-Variables are those that upstream's controller sets. LiteLLM is imported only for the providers that need it.
+Variables are those that upstream's controller sets. A provider with a wire of its own is imported only when asked for.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from kagent_engine.models.ollama import OllamaModel
 from kagent_engine.models.openai import OpenAIModel
 from kagent_engine.settings import PathMap, Settings
 
-__all__ = ["build_model"]
+__all__ = ["build_model", "connect", "named"]
 
 _log = logging.getLogger(__name__)
 
@@ -56,9 +57,9 @@ def build_model(
         case "ollama":
             return _ollama(settings, env, paths)
         case "anthropic" | "gemini" | "gemini_vertex_ai" | "gemini_anthropic" | "bedrock" | "sap_ai_core":
-            from kagent_engine.models.litellm_model import build_litellm
+            from kagent_engine.models.clouds import build_cloud
 
-            return build_litellm(settings, env, paths)
+            return build_cloud(settings, env, paths)
         case other:
             raise ConfigError(
                 "config.json", f"{other!r} is no provider this engine knows", field="model.type",
@@ -79,12 +80,12 @@ def _openai(settings: ModelSettings, env: Mapping[str, str], paths: PathMap) -> 
     if organization := env.get("OPENAI_ORGANIZATION"):
         headers.setdefault("OpenAI-Organization", organization)
     endpoint = Endpoint(
-        provider="OpenAI", model=_named(settings), url=f"{base}/{'responses' if responses else 'chat/completions'}",
+        provider="OpenAI", model=named(settings), url=f"{base}/{'responses' if responses else 'chat/completions'}",
         api_key=env.get("OPENAI_API_KEY", ""), key_variable="OPENAI_API_KEY", key_required=base == _OPENAI_URL,
         headers=headers,
     )  # fmt: skip
     return OpenAIModel(
-        _connection(endpoint, settings, paths),
+        connect(endpoint, settings, paths),
         api="responses" if responses else "chat",
         parameters=_responses_parameters(settings) if responses else _chat_parameters(settings),
     )
@@ -119,7 +120,7 @@ def _azure(settings: ModelSettings, env: Mapping[str, str], paths: PathMap, prov
         key_variable=f"{prefix}_API_KEY", key_header="Authorization" if bearer else "api-key", key_required=True,
         headers=settings.headers,
     )  # fmt: skip
-    return OpenAIModel(_connection(endpoint, settings, paths), parameters=_chat_parameters(settings))
+    return OpenAIModel(connect(endpoint, settings, paths), parameters=_chat_parameters(settings))
 
 
 def _ollama(settings: ModelSettings, env: Mapping[str, str], paths: PathMap) -> Model:
@@ -127,19 +128,25 @@ def _ollama(settings: ModelSettings, env: Mapping[str, str], paths: PathMap) -> 
     if "://" not in base:
         base = f"http://{base}"
     endpoint = Endpoint(
-        provider="Ollama", model=_named(settings), url=f"{base}/api/chat", api_key=env.get("OLLAMA_API_KEY", ""),
+        provider="Ollama", model=named(settings), url=f"{base}/api/chat", api_key=env.get("OLLAMA_API_KEY", ""),
         key_variable="OLLAMA_API_KEY", headers=settings.headers,
     )  # fmt: skip
-    return OllamaModel(_connection(endpoint, settings, paths), options=settings.options)
+    return OllamaModel(connect(endpoint, settings, paths), options=settings.options)
 
 
-def _connection(endpoint: Endpoint, settings: ModelSettings, paths: PathMap) -> Connection:
+def connect(endpoint: Endpoint, settings: ModelSettings, paths: PathMap) -> Connection:
+    """Return the connection to ``endpoint`` with the TLS options and timeouts of ``settings``.
+
+    Raises:
+        InvalidSpec: the certificate authority cannot be read.
+    """
     authority = paths.resolve(settings.tls_ca_cert_path) if settings.tls_ca_cert_path else None
     tls = TlsOptions(
         verify=not settings.tls_insecure_skip_verify, authority=authority,
         system_authorities=not settings.tls_disable_system_cas,
     )  # fmt: skip
-    return Connection(endpoint, tls=tls, timeout=settings.timeout)
+    timeout = settings.timeout or settings.read_timeout
+    return Connection(endpoint, tls=tls, timeout=timeout, connect_timeout=settings.connect_timeout)
 
 
 def _chat_parameters(settings: ModelSettings) -> dict[str, object]:
@@ -160,7 +167,12 @@ def _responses_parameters(settings: ModelSettings) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _named(settings: ModelSettings) -> str:
+def named(settings: ModelSettings) -> str:
+    """Return the model's name.
+
+    Raises:
+        ConfigError: there is none.
+    """
     if not settings.model:
         raise ConfigError(
             "config.json", "names no model", field="model.model", remedy="set spec.model of the ModelConfig"

@@ -20,7 +20,7 @@ import orjson
 
 from kagent_engine.models.base import ModelError
 from kagent_engine.models.endpoint import Endpoint
-from kagent_engine.shapes import JsonObject, as_object, is_object
+from kagent_engine.shapes import JsonObject, as_object, as_text, is_object
 
 __all__ = ["error_in_stream", "from_network", "from_response", "said"]
 
@@ -28,14 +28,21 @@ _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 # Codes that come with a retryable status though waiting helps nobody.
 _FINAL_CODES = frozenset({"insufficient_quota", "billing_not_active", "Arrearage", "access_terminated"})
 # Codes in a stream or body that say "later", whatever the status.
-_LATER_CODES = re.compile(r"rate.?limit|throttl|overload|too.?many|unavailable|timeout|server_error", re.IGNORECASE)
+_LATER_CODES = re.compile(
+    r"rate.?limit|throttl|overload|too.?many|unavailable|timeout|server_error|api_error|internal.?server|"
+    r"resource_exhausted|modelStreamError|model_error",
+    re.IGNORECASE,
+)
 _TOO_LONG = re.compile(r"context.{0,20}length|maximum context|too many tokens|prompt is too long", re.IGNORECASE)
+_RETRY_DELAY = re.compile(rb'"retryDelay":\s*"(\d+(?:\.\d+)?)s"')
 _MAX_MESSAGE = 500
 
 
 def from_response(status: int, headers: Mapping[str, str], body: bytes, endpoint: Endpoint, key: str) -> ModelError:
     """Return the error for an answer with an error status."""
     message, code = said(body)
+    # Amazon names the kind of an error in a header, followed by an address.
+    code = headers.get("x-amzn-errortype", "").partition(":")[0] or code
     message = _masked(message or _phrase(status), key)
     final = code in _FINAL_CODES
     remedy = _remedy(status, code, message, endpoint, key)
@@ -46,7 +53,7 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes, endpoint
         status=status,
         code=code or str(status),
         retryable=status in _RETRYABLE and not final,
-        retry_after=_retry_after(headers),
+        retry_after=_retry_after(headers, body),
         remedy=remedy,
     )
 
@@ -57,7 +64,7 @@ def error_in_stream(event: JsonObject, endpoint: Endpoint, key: str) -> ModelErr
     return ModelError(
         f"{endpoint.provider} model {endpoint.model!r} broke off: {_masked(message or 'no reason given', key)}",
         code=code,
-        retryable=bool(_LATER_CODES.search(code) or _LATER_CODES.search(message)),
+        retryable=_passes(code) or bool(_LATER_CODES.search(message)),
         remedy=_remedy(0, code, message, endpoint, key),
     )
 
@@ -121,9 +128,11 @@ def said(body: bytes) -> tuple[str, str]:
 def _described(answer: JsonObject) -> tuple[str, str]:
     error = answer.get("error")
     if isinstance(error, str) and error:
-        return error[:_MAX_MESSAGE], _code(answer)
+        # OAuth's form (RFC 6749 section 5.2), and plain ones.
+        message = ": ".join(filter(None, (error, as_text(answer.get("error_description")))))
+        return message[:_MAX_MESSAGE], _code(answer)
     inner = as_object(error) or answer
-    message = inner.get("message") or inner.get("detail") or inner.get("msg") or inner.get("error_description")
+    message = next(filter(None, (inner.get(name) for name in ("message", "Message", "detail", "msg"))), None)
     if isinstance(message, list):
         found = [as_object(item) for item in cast("list[object]", message)]
         message = "; ".join(f"{item.get('loc', '')}: {item.get('msg', '')}" for item in found)
@@ -142,7 +151,7 @@ def _remedy(status: int, code: str, message: str, endpoint: Endpoint, key: str) 
     host = urlsplit(endpoint.url).hostname or ""
     if "dashscope" in host and "/compatible-mode/" not in endpoint.url:
         return f"DashScope speaks OpenAI's wire under https://{host}/compatible-mode/v1; set that as baseUrl"
-    if status in (401, 403):
+    if status in (401, 403) or (status == HTTPStatus.BAD_REQUEST and "API key" in message):
         if not key:
             return f"no key was sent: give the ModelConfig an apiKeySecret ({endpoint.key_variable})"
         return f"check the key in the ModelConfig's apiKeySecret ({endpoint.key_variable})"
@@ -155,7 +164,15 @@ def _remedy(status: int, code: str, message: str, endpoint: Endpoint, key: str) 
     return ""
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def _passes(code: str) -> bool:
+    """Tell whether a fault of this code, a word or a status, may be gone later."""
+    return bool(_LATER_CODES.search(code)) or (code.isdigit() and int(code) in _RETRYABLE)
+
+
+def _retry_after(headers: Mapping[str, str], body: bytes) -> float | None:
+    # Google says it in the body alone (google.rpc.RetryInfo).
+    if delay := _RETRY_DELAY.search(body):
+        return float(delay.group(1))
     if (milliseconds := headers.get("retry-after-ms", "")).isdigit():
         return float(milliseconds) / 1000
     value = headers.get("Retry-After", "").strip()

@@ -126,25 +126,26 @@ def finish_reason(reason: str, called: bool) -> Finish:
     return Finish(mapped, "" if reason == mapped else reason)
 
 
-def tool_call(identity: str, name: str, arguments: str | JsonObject) -> ToolCall:
+def tool_call(identity: str, name: str, arguments: str | JsonObject, *, signature: str = "") -> ToolCall:
     """Return a call; one without an id gets one, and arguments that are no JSON object are told as its ``error``."""
     identity = identity or f"call_{uuid.uuid4().hex[:24]}"
     if not isinstance(arguments, str):
-        return ToolCall(identity, name, arguments)
+        return ToolCall(identity, name, arguments, signature=signature)
     if not arguments.strip():
-        return ToolCall(identity, name, {})
+        return ToolCall(identity, name, {}, signature=signature)
     try:
         found: object = orjson.loads(arguments)
     except ValueError as error:
-        return ToolCall(identity, name, {}, error=f"no JSON: {error}")
+        return ToolCall(identity, name, {}, error=f"no JSON: {error}", signature=signature)
     # Some models answer "null" or a JSON text of the object.
     if found is None:
-        return ToolCall(identity, name, {})
+        return ToolCall(identity, name, {}, signature=signature)
     if isinstance(found, str) and found != arguments:
-        return tool_call(identity, name, found)
+        return tool_call(identity, name, found, signature=signature)
     if not is_object(found):
-        return ToolCall(identity, name, {}, error=f"a {type(found).__name__}, no JSON object")
-    return ToolCall(identity, name, found)
+        error = f"a {type(found).__name__}, no JSON object"
+        return ToolCall(identity, name, {}, error=error, signature=signature)
+    return ToolCall(identity, name, found, signature=signature)
 
 
 def _complete(partial: _PartialCall) -> ToolCall | None:

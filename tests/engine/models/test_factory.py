@@ -24,6 +24,11 @@ def settings(**given: Any) -> ModelSettings:
         ({"type": "azure_openai", "api_version": "v"}, "model.endpoint", "AZURE_OPENAI_ENDPOINT"),
         ({"type": "azure_openai", "endpoint": "https://a"}, "model.api_version", "OPENAI_API_VERSION"),
         ({"type": "foundry", "endpoint": "https://a"}, "model.api_version", "FOUNDRY_API_VERSION"),
+        ({"type": "gemini_vertex_ai"}, "GOOGLE_CLOUD_PROJECT", "needs a Google Cloud project"),
+        ({"type": "gemini_anthropic"}, "GOOGLE_CLOUD_PROJECT", "needs a Google Cloud project"),
+        ({"type": "sap_ai_core", "auth_url": "https://a"}, "model.base_url", "SAP AI Core needs its base_url"),
+        ({"type": "sap_ai_core", "base_url": "https://a"}, "model.auth_url", "SAP AI Core needs its auth_url"),
+        ({"type": "anthropic", "model": ""}, "model.model", "names no model"),
         ({"type": "openai", "token_exchange": {"type": "GDCHServiceAccount"}}, "model.token_exchange", "not supported"),
     ],
 )
@@ -49,10 +54,11 @@ def test_tls_options_become_what_the_client_takes() -> None:
     assert alone.cert_store_stats()["x509_ca"] == 0
 
 
-def test_a_missing_litellm_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_google_auth_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(name: str) -> None:
         return None
 
     monkeypatch.setattr("importlib.util.find_spec", nothing)
-    with pytest.raises(ConfigError, match=r"Anthropic needs LiteLLM.*kagent-engine\[providers\]"):
-        build_model(settings(type="anthropic"), {})
+    env = {"GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "global"}
+    with pytest.raises(ConfigError, match=r"Gemini on Vertex AI needs google-auth.*kagent-engine\[providers\]"):
+        build_model(settings(type="gemini_vertex_ai"), env)
