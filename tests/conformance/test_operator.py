@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import itertools
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -503,6 +504,30 @@ async def test_upstreams_own_objects_are_taken_over_without_a_rollout(other_kube
                 assert after["spec"]["template"] == before["spec"]["template"]
                 assert after["spec"] == before["spec"]
             assert bool(writer.writes) is writes_expected, writer.writes
+
+
+def _kmcp_goldens() -> list[JsonObject]:
+    path = Path(__file__).parents[1] / "operator" / "translate" / "kmcp_goldens.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("golden", _kmcp_goldens(), ids=itertools.count())
+async def test_kmcps_own_objects_are_taken_over_without_a_rollout(place: Place, golden: JsonObject) -> None:
+    name = golden["server"]["metadata"]["name"]
+    del golden["server"]["metadata"]["uid"]
+    await place.put(golden["server"])
+    server = await place.get(MCPSERVERS, name)
+    for obj in golden["objects"]:
+        obj["metadata"]["namespace"] = place.namespace
+        obj["metadata"]["ownerReferences"][0]["uid"] = server["metadata"]["uid"]
+        await place.client.create(_KINDS[obj["kind"]], obj)
+    before = await place.get(DEPLOYMENTS, name)
+    for writes_expected in (True, False):
+        async with place.operator() as (operator, writer):
+            await place.until(MCPSERVERS, name, "Programmed", "True")
+            await place.reconcile_all(operator)
+            assert (await place.get(DEPLOYMENTS, name))["spec"] == before["spec"]
+        assert bool(writer.writes) is writes_expected, writer.writes
 
 
 def _controller_faults() -> list[tuple[str, str]]:
