@@ -1,4 +1,4 @@
-"""Deployments, ReplicaSets and Jobs, on the API server's own objects and a node without processes."""
+"""Deployments and ReplicaSets, on the API server's own objects and a node without processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kagent_localcluster.runner.resources import DEPLOYMENTS, EVENTS, JOBS, PODS, REPLICASETS
+from kagent_localcluster.runner.resources import DEPLOYMENTS, EVENTS, PODS, REPLICASETS
 from kagent_localcluster.seams import JsonObject
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -186,43 +186,6 @@ async def test_a_rollout_that_never_gets_ready_leaves_the_old_version_serving_an
     )
     assert get(cluster, "web")["status"]["availableReplicas"] == 1
     assert get(cluster, "web")["status"]["unavailableReplicas"] == 1
-
-
-def job(name: str, code: str, **spec: Any) -> JsonObject:
-    container = {"name": "main", "image": "python:3", "args": ["-c", code]}
-    template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
-    metadata = {"name": name, "namespace": "default"}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {"template": template, **spec}}
-
-
-def finished(cluster: Any, name: str) -> dict[str, str]:
-    status = cluster.objects.get(JOBS, "default", name)["status"]
-    return {c["type"]: c.get("reason", "") for c in status.get("conditions", []) if c["status"] == "True"}
-
-
-async def test_a_job_runs_to_completion(cluster: Any) -> None:
-    cluster.objects.create(JOBS, "default", job("sum", "print(1 + 1)", completions=3, parallelism=2))
-    await cluster.until(lambda: "Complete" in finished(cluster, "sum"))
-    status = cluster.objects.get(JOBS, "default", "sum")["status"]
-    assert status["succeeded"] == 3
-    assert status["completionTime"] >= status["startTime"]
-
-
-async def test_a_job_that_keeps_failing_gives_up_at_its_backoff_limit(cluster: Any) -> None:
-    cluster.objects.create(JOBS, "default", job("bad", "raise SystemExit(1)", backoffLimit=0))
-    await cluster.until(lambda: finished(cluster, "bad").get("Failed") == "BackoffLimitExceeded")
-    assert cluster.objects.get(JOBS, "default", "bad")["status"]["failed"] == 1
-
-
-async def test_a_job_past_its_deadline_is_ended(cluster: Any) -> None:
-    cluster.objects.create(JOBS, "default", job("long", "import time; time.sleep(600)", activeDeadlineSeconds=1))
-    await cluster.until(lambda: finished(cluster, "long").get("Failed") == "DeadlineExceeded")
-    await cluster.until(lambda: not cluster.objects.list(PODS, "default", label_selector="job-name=long"))
-
-
-async def test_a_finished_job_goes_when_its_time_to_live_is_over(cluster: Any) -> None:
-    cluster.objects.create(JOBS, "default", job("brief", "pass", ttlSecondsAfterFinished=0))
-    await cluster.until(lambda: not cluster.objects.list(JOBS, "default"))
 
 
 def progressing(cluster: Any, name: str) -> tuple[str, str]:

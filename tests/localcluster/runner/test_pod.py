@@ -299,6 +299,7 @@ async def test_pods_run_again_after_the_local_cluster_was_restarted(start_cluste
     put(first, pod("lasting"))
     put(first, pod("once", SLEEP, restartPolicy="Never"))
     await first.until(lambda: "running" in first.state("lasting") and "running" in first.state("once"))
+    assert await anext(aiter(first.runner.logs("default", "lasting", LogOptions(follow=True)))) == b"up\n"
     second = await start_cluster()
     await second.until(lambda: "running" in second.state("lasting"))
     (status,) = second.pod("lasting")["status"]["containerStatuses"]

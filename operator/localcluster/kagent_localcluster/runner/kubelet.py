@@ -175,7 +175,9 @@ class Kubelet:
             self._present_hollow(uid, pod)
             return
         worker = self._workers.get(uid)
-        if worker is None and not is_active(pod) and not is_deleted(pod):
+        if worker is None and text(pod, "status", "phase") in ("Succeeded", "Failed"):
+            if is_deleted(pod):
+                self._confirm_end(pod)
             return
         if worker is None:
             worker = self._workers[uid] = PodWorker(self._node, pod)
@@ -211,6 +213,15 @@ class Kubelet:
             return
         except ApiError as error:
             logger.warning("pod %s/%s not scheduled: %s", namespace, name, error)
+
+    def _confirm_end(self, pod: JsonObject) -> None:
+        """Let a Pod go that ended earlier; finalizers may hold it still."""
+        if not at(pod, "metadata", "deletionGracePeriodSeconds"):
+            return  # somebody said so before
+        try:
+            self._node.objects.delete(PODS, *key_of(pod), uid=uid_of(pod))
+        except ApiError as error:
+            logger.debug("pod %s/%s: %s", *key_of(pod), error)
 
     def _end(self, worker: PodWorker, grace: float) -> None:
         ending = worker.terminate(grace)
