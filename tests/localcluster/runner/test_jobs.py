@@ -68,7 +68,7 @@ async def test_how_a_job_ends_is_shown_as_the_job_controller_shows_it(cluster: A
     await cluster.until(lambda: "Complete" in finished(cluster, "sum"))
     status = status_of(cluster, "sum")
     assert finished(cluster, "sum") == {"SuccessCriteriaMet": "CompletionsReached", "Complete": "CompletionsReached"}
-    counts = {"ready": 0, "terminating": 0, "succeeded": 1, "uncountedTerminatedPods": {}}
+    counts: JsonObject = {"ready": 0, "terminating": 0, "succeeded": 1, "uncountedTerminatedPods": {}}
     assert counts.items() <= status.items()
     assert "active" not in status
     assert {"SuccessfulCreate", "Completed"} <= reasons(cluster, "sum")

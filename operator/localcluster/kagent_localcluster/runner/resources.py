@@ -5,8 +5,8 @@ from __future__ import annotations
 from kagent_localcluster.seams import Resource
 
 __all__ = [
-    "CLAIMS", "CONFIGMAPS", "DEPLOYMENTS", "ENDPOINTS", "ENDPOINTSLICES", "EVENTS", "JOBS", "LEASES", "NAMESPACES",
-    "NODES", "PODS", "REPLICASETS", "SECRETS", "SERVICEACCOUNTS", "SERVICES",
+    "CLAIMS", "CONFIGMAPS", "CRONJOBS", "DEPLOYMENTS", "ENDPOINTS", "ENDPOINTSLICES", "EVENTS", "JOBS", "LEASES",
+    "NAMESPACES", "NODES", "PODS", "REPLICASETS", "SECRETS", "SERVICEACCOUNTS", "SERVICES",
 ]  # fmt: skip
 
 CLAIMS = Resource("", "v1", "persistentvolumeclaims")
@@ -24,3 +24,4 @@ DEPLOYMENTS = Resource("apps", "v1", "deployments")
 REPLICASETS = Resource("apps", "v1", "replicasets")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
 JOBS = Resource("batch", "v1", "jobs")
+CRONJOBS = Resource("batch", "v1", "cronjobs")

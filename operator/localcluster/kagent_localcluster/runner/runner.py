@@ -12,6 +12,7 @@ from typing import Any
 
 from kagent_localcluster.runner.access import ApiAccess
 from kagent_localcluster.runner.controllers.claims import would_claim
+from kagent_localcluster.runner.controllers.cronjob import CronJobController
 from kagent_localcluster.runner.controllers.deployment import DeploymentController
 from kagent_localcluster.runner.controllers.endpointslices import EndpointSliceController
 from kagent_localcluster.runner.controllers.job import JobController
@@ -29,7 +30,16 @@ from kagent_localcluster.runner.proxy.outside import Outside
 from kagent_localcluster.runner.proxy.pool import Pool
 from kagent_localcluster.runner.proxy.routing import Router
 from kagent_localcluster.runner.proxy.server import ForwardProxy
-from kagent_localcluster.runner.resources import CONFIGMAPS, DEPLOYMENTS, JOBS, PODS, REPLICASETS, SECRETS, SERVICES
+from kagent_localcluster.runner.resources import (
+    CONFIGMAPS,
+    CRONJOBS,
+    DEPLOYMENTS,
+    JOBS,
+    PODS,
+    REPLICASETS,
+    SECRETS,
+    SERVICES,
+)
 from kagent_localcluster.runner.services import Services
 from kagent_localcluster.runner.settings import NODE_NAME, RunnerSettings
 from kagent_localcluster.runner.workqueue import Reconcile, WorkQueue
@@ -71,7 +81,7 @@ class Runner:
         self._node = NodeKeeper(objects, settings.node)
         self._informers = {
             resource: Informer(objects, resource)
-            for resource in (PODS, REPLICASETS, DEPLOYMENTS, JOBS, SECRETS, CONFIGMAPS, SERVICES)
+            for resource in (PODS, REPLICASETS, DEPLOYMENTS, JOBS, CRONJOBS, SECRETS, CONFIGMAPS, SERVICES)
         }
         self._slices = EndpointSliceController(objects, self.kubelet)
         self._queues = self._controllers(objects)
@@ -118,10 +128,14 @@ class Runner:
             objects, replicasets, pods, EventRecorder(objects, "replicaset-controller"), NODE_NAME
         )
         job = JobController(objects, self._informers[JOBS], pods, EventRecorder(objects, "job-controller"), NODE_NAME)
+        cronjob = CronJobController(
+            objects, self._informers[CRONJOBS], self._informers[JOBS], EventRecorder(objects, "cronjob-controller")
+        )
         reconcilers: dict[str, Reconcile] = {
             "Deployment": deployment.reconcile,
             "ReplicaSet": replicaset.reconcile,
             "Job": job.reconcile,
+            "CronJob": cronjob.reconcile,
         }
         if self._settings.node == "process":  # nobody listens behind a hollow Pod
             reconcilers["Service"] = self._slices.reconcile
@@ -131,7 +145,13 @@ class Runner:
         self._informers[PODS].subscribe(self.kubelet.on_pod)
         self._informers[PODS].subscribe(self._wake_owner)
         self._informers[REPLICASETS].subscribe(self._wake_owner)
-        for resource, kind in ((DEPLOYMENTS, "Deployment"), (REPLICASETS, "ReplicaSet"), (JOBS, "Job")):
+        self._informers[JOBS].subscribe(self._wake_owner)
+        for resource, kind in (
+            (DEPLOYMENTS, "Deployment"),
+            (REPLICASETS, "ReplicaSet"),
+            (JOBS, "Job"),
+            (CRONJOBS, "CronJob"),
+        ):
             queue = self._queues[kind]
             self._informers[resource].subscribe(lambda event, queue=queue: queue.add(key_of(event.object)))
         if (services := self._queues.get("Service")) is not None:
@@ -147,7 +167,7 @@ class Runner:
             queue = self._queues.get(text(owner, "kind"))
             if queue is not None:
                 queue.add(Key(key_of(event.object).namespace, text(owner, "name")))
-        if not owners and event.type != "DELETED":
+        if not owners and event.type != "DELETED" and event.object.get("kind") != "Job":
             self._wake_adopters(event.object)
 
     def _wake_adopters(self, orphan: JsonObject) -> None:

@@ -62,7 +62,7 @@ def count_ended(
         write({**status, "uncountedTerminatedPods": _lists(succeeded, failed)})
     for pod in ended:
         let_go(objects, pod)
-    counted = {**status, "uncountedTerminatedPods": {}}
+    counted: JsonObject = {**status, "uncountedTerminatedPods": {}}
     counted["succeeded"] = number(status, "succeeded") + len(succeeded)
     counted["failed"] = number(status, "failed") + len(failed)
     return counted
