@@ -17,6 +17,7 @@ from kagent_api.modelconfigs import (
     AnthropicConfig,
     AnthropicVertexAIConfig,
     AzureOpenAIConfig,
+    GeminiVertexAIConfig,
     OllamaConfig,
     own_block_only,
 )
@@ -326,16 +327,8 @@ class OldGeminiConfig(Shape):
     """Empty in v1alpha1."""
 
 
-class OldGeminiVertexAIConfig(Shape):
-    project_id: Annotated[str, required()] = ""
-    location: Annotated[str, required()] = ""
-    temperature: str | None = None
-    top_p: str | None = None
-    top_k: str | None = None
-    stop_sequences: list[str] | None = None
-    max_output_tokens: int | None = None
-    candidate_count: int | None = None
-    response_mime_type: str | None = None
+class OldGeminiVertexAIConfig(GeminiVertexAIConfig):
+    max_output_tokens: int | None = None  # without a minimum
 
 
 class OldModelConfigSpec(Shape):
