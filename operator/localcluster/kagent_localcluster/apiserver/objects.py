@@ -98,7 +98,10 @@ class LocalObjects:
                 if (last := known.pop(place)) is not None:
                     yield WatchEvent("DELETED", views.load(kind, last))
             async for batch in self._reader.watch(kind, namespace, ListOptions(), WatchOptions(timeout_seconds=86_400)):
-                for seen in batch:
+                # Taken out one by one: what was told already need not be held while a consumer takes its time.
+                batch.reverse()
+                while batch:
+                    seen = batch.pop()
                     if seen.type == "ERROR":
                         continue
                     obj: JsonObject = orjson.loads(seen.body)
@@ -109,6 +112,7 @@ class LocalObjects:
                         # The store's own record, not a copy: a thousand bodies would be held twice.
                         known[place] = self._storage.get(kind.storage_key, *place) or known.get(place)
                     yield WatchEvent(seen.type, obj)  # pyright: ignore[reportArgumentType] one of the four types
+                    del seen, obj
 
     def _kind(self, resource: Resource) -> Kind:
         kind = self._registry.find(*resource)

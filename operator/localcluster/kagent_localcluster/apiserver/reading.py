@@ -221,6 +221,8 @@ class Reader:
                     first.append(self._bookmark(kind, {"annotations": {"k8s.io/initial-events-end": "true"}}))
                 if first:
                     yield first
+                # A watch waits for hours: it must not hold what it has told.
+                del records, first
             seconds = watch.timeout_seconds or 1_800 + random.random() * 1_800  # noqa: S311 spreads reconnections
             end = time.monotonic() + seconds
             next_mark = time.monotonic() + _BOOKMARK_SECONDS
@@ -232,7 +234,9 @@ class Reader:
                 cursor += len(changes)
                 if batch := [seen for change in changes if (seen := _see(kind, namespace, options, change))]:
                     yield batch
+                    del changes, batch
                     continue
+                del changes, batch
                 now = time.monotonic()
                 if now >= min(next_mark, end):
                     # Moved on for watchers without bookmarks too: a mark in the past would make the wait below spin.

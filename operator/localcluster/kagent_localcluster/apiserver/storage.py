@@ -90,6 +90,8 @@ class Storage:
             "PRAGMA journal_mode=WAL",
             "PRAGMA synchronous=NORMAL",
             "PRAGMA wal_autocheckpoint=0",
+            # In kB: reads are answered from memory, so the cache only has to hold the pages of a write.
+            "PRAGMA cache_size=-256",
             "CREATE TABLE IF NOT EXISTS objects (key TEXT, namespace TEXT, name TEXT, uid TEXT, version INTEGER,"
             " body BLOB, PRIMARY KEY (key, namespace, name)) WITHOUT ROWID",
             "CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",

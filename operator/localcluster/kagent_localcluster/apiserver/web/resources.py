@@ -250,14 +250,18 @@ def _partial(obj: JsonObject, form: Format) -> JsonObject:
 
 
 async def _lines(batches: AsyncIterator[list[Seen]], form: Format, table: TableWriter | None) -> AsyncIterator[bytes]:
-    """Encode watch events, a whole batch at a time."""
+    """Encode watch events, a whole batch at a time, and hold none of it while waiting for the next."""
     async for batch in batches:
-        parts: list[bytes] = []
-        for seen in batch:
-            body = seen.body
-            if table is not None and seen.type != "ERROR":
-                body = orjson.dumps(table.event(seen))
-            elif form.shape and seen.type != "ERROR":
-                body = orjson.dumps(_partial(orjson.loads(body), form))
-            parts.append(b'{"type":"' + seen.type.encode() + b'","object":' + body + b"}\n")
-        yield b"".join(parts)
+        lines = b"".join(_line(seen, form, table) for seen in batch)
+        del batch
+        yield lines
+        del lines
+
+
+def _line(seen: Seen, form: Format, table: TableWriter | None) -> bytes:
+    body = seen.body
+    if table is not None and seen.type != "ERROR":
+        body = orjson.dumps(table.event(seen))
+    elif form.shape and seen.type != "ERROR":
+        body = orjson.dumps(_partial(orjson.loads(body), form))
+    return b'{"type":"' + seen.type.encode() + b'","object":' + body + b"}\n"
