@@ -58,6 +58,7 @@ async def test_a_pod_whose_label_is_taken_away_is_let_go_and_replaced(hollow: An
 async def test_a_pod_without_a_controller_is_taken_over_where_a_selector_fits(hollow: Any) -> None:
     body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "mine", "namespace": "default", "labels": LABELS}}
     hollow.objects.create(PODS, "default", {**body, "spec": template("app:1")["spec"]})
+    await hollow.until(lambda: hollow.pod("mine")["status"].get("startTime"))  # seen by everybody
     hollow.objects.create(REPLICASETS, "default", replicaset(1))
     await hollow.until(lambda: ready(hollow) == 1)
     assert [pod["metadata"]["name"] for pod in pods(hollow)] == ["mine"]

@@ -511,3 +511,23 @@ async def test_the_end_of_a_long_termination_message_is_kept(cluster: Any) -> No
 async def test_a_host_name_that_a_pod_asks_for_is_its_host_name(cluster: Any) -> None:
     put(cluster, pod("named", ENVIRONMENT, restartPolicy="Never", hostname="db-0"))
     assert (await environment(cluster, "named"))["HOSTNAME"] == "db-0"
+
+
+async def test_a_pod_behind_a_scheduling_gate_waits_until_the_gate_is_taken_away(cluster: Any) -> None:
+    put(cluster, pod("gated", schedulingGates=[{"name": "example.com/quota"}]))
+    await cluster.until(lambda: conditions(cluster.pod("gated")).get("PodScheduled") == "False")
+    body = cluster.pod("gated")
+    assert "nodeName" not in body["spec"]
+    assert (body["status"]["phase"], body["status"]["conditions"][0]["reason"]) == ("Pending", "SchedulingGated")
+    cluster.objects.update(PODS, "default", "gated", {**body, "spec": {**body["spec"], "schedulingGates": []}})
+    await cluster.until(lambda: conditions(cluster.pod("gated")).get("Ready") == "True")
+
+
+async def test_an_ended_run_keeps_its_container_id_and_being_scheduled_is_no_new_generation(cluster: Any) -> None:
+    put(cluster, pod("brief", "pass", restartPolicy="Never"))
+    await cluster.until(lambda: cluster.state("brief").get("terminated"))
+    body = cluster.pod("brief")
+    (status,) = body["status"]["containerStatuses"]
+    assert status["containerID"] == status["state"]["terminated"]["containerID"]
+    assert status["containerID"].startswith("process://")
+    assert body["metadata"]["generation"] == 1

@@ -519,6 +519,9 @@ def _spec_changed(kind: Kind, new: JsonObject, old: JsonObject) -> bool:
         "annotations"
     ):
         return True
+    if kind.storage_key == "/pods" and not old["spec"].get("nodeName"):
+        # To be put on a node is no change of what is wanted.
+        return {**new["spec"], "nodeName": ""} != {**old["spec"], "nodeName": ""}
     ignored = {"metadata", "status"} if "status" in kind.subresources else {"metadata"}
     return any(new.get(key) != old.get(key) for key in {*new, *old} - ignored)
 

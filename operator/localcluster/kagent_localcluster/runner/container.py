@@ -107,6 +107,7 @@ class Container:
         self.ready = False
         self.started = False
         self.process: Process | None = None
+        self.identity = text(previous, "containerID")
         self.log: LogWriter | None = None
         self.finished = asyncio.Event()
         self.running = asyncio.Event()
@@ -219,6 +220,7 @@ class Container:
             return self._fail_to_start(error, counted=True)
         begun = time.monotonic()
         self.process = process
+        self.identity = f"process://{process.pid}"
         self._host.event("Created", "Container created", container=self.name)
         self._show_running()
         watch = ListeningWatch(self._host, self.spec, process)
@@ -427,6 +429,8 @@ class Container:
     def _show_ended(self, code: int, reason: str, message: str) -> None:
         begun = text(self.state, "running", "startedAt", default=BEGINNING)
         ended: JsonObject = {"exitCode": code, "reason": reason, "startedAt": begun, "finishedAt": now()}
+        if self.identity:
+            ended["containerID"] = self.identity
         if message:
             ended["message"] = message
         self.state = {"terminated": ended}

@@ -14,10 +14,10 @@ from typing import Protocol
 from kagent_localcluster.errors import ApiError, BadRequest, NotFound
 from kagent_localcluster.runner.controllers.pods import is_active
 from kagent_localcluster.runner.events import EventRecorder
-from kagent_localcluster.runner.fields import Key, at, first, items, key_of, name_of, number, text, uid_of
+from kagent_localcluster.runner.fields import Key, at, first, items, key_of, mapping, name_of, number, text, uid_of
 from kagent_localcluster.runner.hollow import HollowPod
 from kagent_localcluster.runner.logs import read_log
-from kagent_localcluster.runner.metadata import is_deleted
+from kagent_localcluster.runner.metadata import is_deleted, set_condition
 from kagent_localcluster.runner.pod import NodeServices, PodWorker, pod_directory
 from kagent_localcluster.runner.pod_ports import all_containers
 from kagent_localcluster.runner.resources import PODS
@@ -206,13 +206,28 @@ class Kubelet:
         namespace, name = key_of(pod)
         try:
             fresh = self._node.objects.get(PODS, namespace, name)
-            if not text(fresh, "spec", "nodeName"):
+            if items(fresh, "spec", "schedulingGates"):
+                self._show_gated(fresh)
+            elif not text(fresh, "spec", "nodeName"):
                 bound = {**fresh, "spec": {**fresh["spec"], "nodeName": NODE_NAME}}
                 self._node.objects.update(PODS, namespace, name, bound)
         except NotFound:
             return
         except ApiError as error:
             logger.warning("pod %s/%s not scheduled: %s", namespace, name, error)
+
+    def _show_gated(self, pod: JsonObject) -> None:
+        """Show that a Pod waits until somebody takes its last scheduling gate away."""
+        conditions = set_condition(
+            items(pod, "status", "conditions"),
+            "PodScheduled",
+            False,
+            reason="SchedulingGated",
+            message="Scheduling is blocked due to non-empty scheduling gates",
+        )
+        status = {"phase": "Pending", **mapping(pod, "status"), "conditions": conditions}
+        if status != mapping(pod, "status"):
+            self._node.objects.update(PODS, *key_of(pod), {**pod, "status": status}, subresource="status")
 
     def _confirm_end(self, pod: JsonObject) -> None:
         """Let a Pod go that ended earlier; finalizers may hold it still."""

@@ -372,7 +372,7 @@ class PodWorker:
             restarts=container.restarts,
             ready=(container.ready and not self._suspended) or completed_init,
             started=container.started,
-            process=container.process.pid if container.process else 0,
+            identity=container.identity,
         )
 
     def _container(self, spec: JsonObject, *, init: bool) -> Container:

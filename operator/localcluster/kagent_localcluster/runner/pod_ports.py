@@ -96,7 +96,7 @@ class PodPorts:
         found: list[int] = []
         for container in all_containers(self._pod):
             for probe in PROBES:
-                for action in ("httpGet", "tcpSocket"):
+                for action in ("httpGet", "tcpSocket", "grpc"):
                     port = at(container, probe, action, "port")
                     if isinstance(port, int) and not at(container, probe, action, "host"):
                         found.append(port)

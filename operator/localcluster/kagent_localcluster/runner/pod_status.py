@@ -27,7 +27,7 @@ class ContainerReport:
     restarts: int
     ready: bool
     started: bool
-    process: int = 0
+    identity: str = ""
 
     def status(self) -> JsonObject:
         shown: JsonObject = {
@@ -41,8 +41,8 @@ class ContainerReport:
             "state": self.state,
             "lastState": self.last_state,
         }
-        if self.process:
-            shown["containerID"] = f"process://{self.process}"
+        if self.identity:
+            shown["containerID"] = self.identity
         return shown
 
 

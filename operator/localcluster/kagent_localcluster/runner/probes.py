@@ -1,4 +1,4 @@
-"""One probe of a container: http, tcp or exec, tried until its program has ended.
+"""One probe of a container: http, tcp, grpc or exec, tried until its program has ended.
 
 Probes start at once: the declared initial delay is an upper bound, since a program that answers earlier is ready
 earlier. Before the first success a probe is tried every 50 to 100 ms, afterwards at its declared period, so that an
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kagent_localcluster.runner.fields import at, items, mapping, number, strings, text
+from kagent_localcluster.runner.grpc_health import Health, check_health
 from kagent_localcluster.seams import JsonObject
 
 __all__ = [
@@ -88,7 +89,9 @@ async def attempt(probe: JsonObject, target: ProbeTarget) -> Outcome:
                 return await _http(mapping(probe, "httpGet"), target)
             if "tcpSocket" in probe:
                 return await _tcp(mapping(probe, "tcpSocket"), target)
-            return Outcome(False, "the probe has none of httpGet, tcpSocket and exec")
+            if "grpc" in probe:
+                return await _grpc(mapping(probe, "grpc"), target)
+            return Outcome(False, "the probe has none of httpGet, tcpSocket, grpc and exec")
     except TimeoutError:
         return Outcome(False, f"no answer within {limit:g} s")
     except ConnectionRefusedError:
@@ -223,6 +226,11 @@ async def _tcp(action: JsonObject, target: ProbeTarget) -> Outcome:
     _reader, writer = await asyncio.open_connection(host, target.port(at(action, "port")))
     writer.close()
     return Outcome(True)
+
+
+async def _grpc(action: JsonObject, target: ProbeTarget) -> Outcome:
+    health = await check_health("127.0.0.1", target.port(at(action, "port")), text(action, "service"))
+    return Outcome(health == Health.SERVING, f'service unhealthy (responded with "{health.name}")')
 
 
 def _gap(settings: ProbeSettings, passed: float) -> float:

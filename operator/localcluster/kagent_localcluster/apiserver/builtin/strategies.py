@@ -179,6 +179,11 @@ def _check_pod(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
         if len(objects_at(new, "spec", group)) != len(objects_at(old, "spec", group)):
             yield forbidden(f"spec.{group}", "pod updates may not add or remove containers")
             return
+    gates = [gate.get("name") for gate in objects_at(old, "spec", "schedulingGates")]
+    for gate in objects_at(new, "spec", "schedulingGates"):
+        if gate.get("name") not in gates:
+            text = f"only deletion is allowed, but found new scheduling gate '{gate.get('name')}'"
+            yield forbidden("spec.schedulingGates", text)
     before, after = _fixed_pod_spec(old), _fixed_pod_spec(new)
     if before != after:
         yield Cause(
@@ -192,8 +197,9 @@ def _check_pod(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
 
 def _fixed_pod_spec(pod: JsonObject) -> JsonObject:
     spec: JsonObject = dict(object_at(pod, "spec"))
-    # The node is set once, by whoever binds the Pod.
-    for key in ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName"):
+    # The node is set once, by whoever binds the Pod; scheduling gates are judged by themselves.
+    free = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName", "schedulingGates")
+    for key in free:
         spec.pop(key, None)
     for group in ("containers", "initContainers"):
         spec[group] = [{**container, "image": ""} for container in spec.get(group) or ()]

@@ -271,10 +271,9 @@ class JobController:
         return wait
 
     def _create(self, job: JsonObject, template: JsonObject, prefix: str) -> JsonObject:
-        pod = pod_from_template(job, "batch/v1", "Job", template)
+        pod = pod_from_template(job, "batch/v1", "Job", template, node=self._node)
         pod["metadata"]["generateName"] = f"{prefix}-"
         pod["metadata"]["finalizers"] = [*strings(template, "metadata", "finalizers"), FINALIZER]
-        pod["spec"].setdefault("nodeName", self._node)
         try:
             pod = self._objects.create(PODS, pod["metadata"]["namespace"], pod)
         except (Invalid, Forbidden) as error:

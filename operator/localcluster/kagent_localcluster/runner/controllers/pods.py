@@ -14,8 +14,14 @@ __all__ = ["available_in", "is_active", "is_ready", "pod_from_template", "remova
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
-def pod_from_template(owner: JsonObject, api_version: str, kind: str, template: JsonObject) -> JsonObject:
-    """Return a new Pod of this owner, to be named by the API server."""
+def pod_from_template(owner: JsonObject, api_version: str, kind: str, template: JsonObject, *, node: str) -> JsonObject:
+    """Return a new Pod of this owner, to be named by the API server.
+
+    It is put on the only node at once, which saves the scheduler's write, unless scheduling gates hold it.
+    """
+    spec = deepcopy(mapping(template, "spec"))
+    if not items(spec, "schedulingGates"):
+        spec["nodeName"] = text(spec, "nodeName") or node
     metadata = mapping(template, "metadata")
     return {
         "apiVersion": "v1",
@@ -27,7 +33,7 @@ def pod_from_template(owner: JsonObject, api_version: str, kind: str, template: 
             "annotations": deepcopy(mapping(metadata, "annotations")),
             "ownerReferences": [owner_reference(owner, api_version, kind)],
         },
-        "spec": deepcopy(mapping(template, "spec")),
+        "spec": spec,
     }
 
 

@@ -61,9 +61,8 @@ class ReplicaSetController:
     def _create(self, replicaset: JsonObject, count: int) -> tuple[list[JsonObject], Invalid | Forbidden | None]:
         created: list[JsonObject] = []
         for _ in range(count):
-            pod = pod_from_template(replicaset, "apps/v1", "ReplicaSet", mapping(replicaset, "spec", "template"))
-            if not pod["spec"].get("nodeName"):
-                pod["spec"]["nodeName"] = self._node  # there is one node: scheduling needs no second write
+            template = mapping(replicaset, "spec", "template")
+            pod = pod_from_template(replicaset, "apps/v1", "ReplicaSet", template, node=self._node)
             try:
                 pod = self._objects.create(PODS, pod["metadata"]["namespace"], pod)
             except (Invalid, Forbidden) as error:
