@@ -109,16 +109,18 @@ async def _list(target: Target) -> list[Tool]:
     from mcp.client.streamable_http import streamable_http_client
     from mcp_types import Implementation
 
-    timeout = httpx2.Timeout(target.timeout)
+    # The limit on the whole is what ends it and words it; those within must not come first.
+    within = 2 * target.timeout
+    timeout = httpx2.Timeout(within)
     async with httpx2.AsyncClient(headers=dict(target.headers), timeout=timeout, verify=_trust(target)) as http:
         transport = (
-            sse_client(target.url, httpx_client_factory=_given(target), timeout=target.timeout)
+            sse_client(target.url, httpx_client_factory=_given(target), timeout=within)
             if target.transport == "sse"
             else streamable_http_client(target.url, http_client=http)
         )
         info = Implementation(name="kagent-controller", version=VERSION)
         tools: list[Tool] = []
-        async with Client(transport, client_info=info, cache=None, read_timeout_seconds=target.timeout) as client:
+        async with Client(transport, client_info=info, cache=None, read_timeout_seconds=within) as client:
             cursor: str | None = None
             for _ in range(_MAX_PAGES):
                 page = await client.list_tools(cursor=cursor)
