@@ -90,7 +90,11 @@ def system_message(agent: JsonObject, world: World, *, tool_names: Sequence[str]
     try:
         return render(message, data, {"include": include})
     except TemplateError as error:
-        raise InvalidSpec(str(error), ref=ref, field="spec.declarative.systemMessage") from error
+        source = section(declarative, "systemMessageFrom")
+        if source is None:
+            raise InvalidSpec(str(error), ref=ref, field="spec.declarative.systemMessage") from error
+        place = f"{text(source, 'type')} '{text(source, 'name')}', key '{text(source, 'key')}'"
+        raise InvalidSpec(f"{place}, {error}", ref=ref, field="spec.declarative.systemMessageFrom") from error
 
 
 def check_prompt(agent: JsonObject) -> None:

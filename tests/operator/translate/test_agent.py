@@ -465,6 +465,17 @@ def test_an_unknown_include_lists_what_there_is() -> None:
         _translate(agent, config_map, _model())
 
 
+def test_a_wrong_template_is_told_with_object_field_and_line() -> None:
+    config_map = _object("ConfigMap", "p", {}, data={"k": "fine\n{{.Nobody}}"})
+    sources = {"promptTemplate": {"dataSources": [{"name": "p"}]}}
+    written = _agent(systemMessage="\n\n{{end}}", **sources)
+    with pytest.raises(InvalidSpec, match=r"Agent ns/my-agent: spec\.declarative\.systemMessage: line 3: unexpected"):
+        _translate(written, config_map, _model())
+    taken = _agent(systemMessageFrom={"type": "ConfigMap", "name": "p", "key": "k"}, **sources)
+    with pytest.raises(InvalidSpec, match=r"systemMessageFrom: ConfigMap 'p', key 'k', line 2: there is no field"):
+        _translate(taken, config_map, _model())
+
+
 @pytest.mark.parametrize(("namespaces", "through"), [(["y"], True), ([], False)])
 def test_only_addresses_inside_the_cluster_go_through_the_proxy(namespaces: list[str], through: bool) -> None:
     server = _object("RemoteMCPServer", "t", {"url": "http://x.y:8/mcp?a=b"})
