@@ -24,8 +24,11 @@ class TextLines(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._secrets = secrets
 
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return _escaped(self._secrets.hide(super().formatMessage(record)), keep="\t")
+
     def format(self, record: logging.LogRecord) -> str:
-        return self._secrets.hide(super().format(record))
+        return _escaped(self._secrets.hide(super().format(record)), keep="\t\n")
 
 
 class JsonLines(logging.Formatter):
@@ -46,6 +49,15 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(self._secrets.hide_in(line), ensure_ascii=False)
+
+
+def _escaped(text: str, *, keep: str) -> str:
+    """Return text without what a terminal would obey or take for a new line; callers choose some of what is logged."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode("ascii") for each in text
+    )
 
 
 def set_up_logging(environ: Mapping[str, str]) -> None:

@@ -148,6 +148,8 @@ ServeEngine = Callable[..., Awaitable[Engine]]
 async def serve_app(app: Any, port: int = 0) -> AsyncGenerator[str]:
     """Serve an ASGI app on a loopback port of this event loop, a free one unless named."""
     listener = socket.create_server(("127.0.0.1", port))
+    # asyncio sets it for sockets of its own making only; without it each answer waits 40 ms for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", ws="none", timeout_graceful_shutdown=1))
     running = asyncio.create_task(server._serve([listener]))  # pyright: ignore[reportPrivateUsage]  # no signal handlers
     try:

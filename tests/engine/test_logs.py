@@ -35,6 +35,14 @@ def test_a_json_line_holds_time_level_logger_message_and_traceback_without_the_s
     assert "live" not in text
 
 
+def test_what_a_caller_sends_cannot_write_lines_or_move_the_cursor() -> None:
+    text = TextLines(SECRETS).format(record("refused: %s", "x\n2026-01-01 INFO forged\x1b[2J\x9b\u202e 你好"))
+
+    first, *rest = text.splitlines()
+    assert first.endswith(r"refused: x\n2026-01-01 INFO forged\x1b[2J\x9b\u202e 你好")
+    assert rest[0] == "Traceback (most recent call last):"
+
+
 def test_a_text_line_hides_the_secret_in_message_and_traceback() -> None:
     text = TextLines(SECRETS).format(record("the key is %s", KEY))
 

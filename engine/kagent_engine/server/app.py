@@ -6,8 +6,9 @@ An ASGI app without a framework: every token of every turn passes here, and so d
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -38,6 +39,9 @@ _DRAIN_SECONDS: Final = 20.0
 _PING_SECONDS: Final = 15.0
 _PING: Final = b": ping\r\n\r\n"
 _JSON: Final = b"application/json"
+_CARDS: Final = frozenset({"/.well-known/agent-card.json", "/.well-known/agent.json"})
+# How long a client may keep the card; it changes only with a new Pod.
+_CARD_SECONDS: Final = 60
 _TEXT: Final = b"text/plain; charset=utf-8"
 _STREAM: Final = [
     (b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no"),
@@ -79,6 +83,11 @@ class App:
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
         self._card = orjson.dumps(serving.card)
+        etag = f'"{hashlib.sha256(self._card).hexdigest()[:32]}"'
+        self._card_headers = [
+            (b"cache-control", f"public, max-age={_CARD_SECONDS}".encode()), (b"etag", etag.encode()),
+        ]  # fmt: skip
+        self._extensions = frozenset(entry["uri"] for entry in serving.card["capabilities"]["extensions"])
         self._draining = False
         self._dispatcher = Dispatcher(serving.executor, serving.board, serving.hooks, extended_card(serving.card))
 
@@ -131,6 +140,9 @@ class App:
             await reply(send, 404, b"Not Found", _TEXT)
         elif method not in {"GET", "HEAD"}:
             await reply(send, 405, b"Method Not Allowed", _TEXT)
+        elif path in _CARDS:
+            known = _headers(scope["headers"]).get("if-none-match", "").encode() == self._card_headers[1][1]
+            await reply(send, 304 if known else 200, b"" if known else answer[1], answer[2], self._card_headers)
         else:
             await reply(send, *answer)
 
@@ -150,6 +162,10 @@ class App:
 
     async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         headers = _headers(scope["headers"])
+        # A page may send plain text anywhere without being asked; JSON, a browser asks about first, and gets no leave.
+        if "origin" in headers and not headers.get("content-type", "").lower().startswith("application/json"):
+            await reply(send, 415, b"POST application/json", _TEXT)
+            return
         body = await _body(headers, receive, self._serving.largest_request)
         if body is None:
             message = f"Payload too large: this agent takes up to {self._serving.largest_request} bytes"
@@ -159,10 +175,19 @@ class App:
         query = scope["query_string"]
         version = parse_qs(query.decode("latin-1")).get("A2A-Version", [""])[-1] if query else ""
         answer = await self._dispatcher.handle(body, headers, version)
+        more = self._activated(headers)
         if isinstance(answer, Streamed):
-            await _stream(answer, receive, send)
+            await _stream(answer, receive, send, more)
         else:
-            await reply(send, 200, answer, _JSON)
+            await reply(send, 200, answer, _JSON, more)
+
+    def _activated(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        """Return the header that tells which of the extensions a caller asked for are active (A2A 1.0, 0.3 with X-)."""
+        for name in ("a2a-extensions", "x-a2a-extensions"):
+            if asked := headers.get(name):
+                active = [uri for each in asked.split(",") if (uri := each.strip()) in self._extensions]
+                return [(name.encode(), ", ".join(active).encode())] if active else []
+        return []
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -172,16 +197,18 @@ class App:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def reply(send: Send, status: int, body: bytes, content_type: bytes) -> None:
-    """Send one whole answer."""
-    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+async def reply(
+    send: Send, status: int, body: bytes, content_type: bytes, more: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    """Send one whole answer, with ``more`` headers."""
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-async def _stream(answer: Streamed, receive: Receive, send: Send) -> None:
+async def _stream(answer: Streamed, receive: Receive, send: Send, more: Sequence[tuple[bytes, bytes]] = ()) -> None:
     """Send a stream until it ends or its reader is gone."""
-    await send({"type": "http.response.start", "status": 200, "headers": _STREAM})
+    await send({"type": "http.response.start", "status": 200, "headers": [*_STREAM, *more]})
     listener = answer.listener
     error = answer.fault
     if listener is not None:

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 _VERSION: Final = re.compile(r"(\d+)(\.\d+)*")
 _PATIENCE: Final = 3600.0
+# What is nested deeper cannot be written again as JSON (orjson's limit is 254), and nothing sensible is.
+_DEEPEST: Final = 128
 _Answer = Callable[[Reader, Caller], Awaitable[object]]
 _Opening = Callable[[Reader, Caller], Awaitable[Subscriber]]
 
@@ -100,6 +102,8 @@ class Dispatcher:
                 raise RpcError(faults.PARSE, f"Invalid JSON payload: {error}") from error
             given = parsed.get("id") if is_object(parsed) else None
             request_id = given if isinstance(given, str | int) and not isinstance(given, bool) else None
+            if body.count(b"[") + body.count(b"{") > _DEEPEST and _deeper(parsed, _DEEPEST):
+                raise RpcError(faults.REQUEST, f"Invalid request: nested deeper than {_DEEPEST} levels")
             method, params = _read_base(parsed)
             dialect = "0.3" if "/" in method else "1.0"
             if method not in self._streams and method not in self._answers:
@@ -207,6 +211,22 @@ class Dispatcher:
     async def _extended_card(self, reader: Reader, caller: Caller) -> JsonObject:
         del reader, caller
         return self._card
+
+
+def _deeper(value: object, levels: int) -> bool:
+    """Tell whether a JSON value is nested deeper than so many levels."""
+    layer = [value]
+    for _ in range(levels):
+        inner: list[object] = []
+        for item in layer:
+            if isinstance(item, dict):
+                inner.extend(cast("JsonObject", item).values())
+            elif isinstance(item, list):
+                inner.extend(cast("list[object]", item))
+        if not inner:
+            return False
+        layer = inner
+    return True
 
 
 def _read_base(parsed: object) -> tuple[str, object]:

@@ -278,7 +278,7 @@ def _message(reader: Reader) -> JsonObject:
     role = reader.raw("role")
     known: object = _ROLES_10.get(role) if isinstance(role, str | int) else None
     if reader.dialect == "0.3":
-        known = role if role in {"user", "agent"} else None
+        known = role if role in ("user", "agent") else None
     if known is None:
         reader.wrong("role", "Field required" if role is None else "expected user or agent")
     for name in ("contextId", "taskId"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from collections.abc import Iterator
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -49,6 +51,13 @@ FAULTS: list[tuple[str, Json, int]] = [
         ('{"jsonrpc":"1.0","id":1,"method":"GetTask","params":{"id":"x"}}', -32600),
         ('{"jsonrpc":"2.0","id":{"a":1},"method":"GetTask","params":{"id":"x"}}', -32600),
         ('{"jsonrpc":"2.0","id":1,"method":"Nope","params":{}}', -32601),
+        ('{"jsonrpc":"2.0","id":1.5,"method":"GetTask","params":{"id":"x"}}', -32600),
+        ('{"jsonrpc":"2.0","id":true,"method":"GetTask","params":{"id":"x"}}', -32600),
+        ('[{"jsonrpc":"2.0","id":1,"method":"GetTask","params":{"id":"x"}}]', -32600),
+        ('{"jsonrpc":"2.0","id":1,"method":"GetTask","params":{"id":' + "[" * 300 + "]" * 300 + "}}", -32600),
+        ('{"jsonrpc":"2.0","id":1,"method":"GetTask","params":{"id":' + "[" * 3000 + "]" * 3000 + "}}", -32700),
+        ('{"jsonrpc":"2.0","id":1,"method":"GetTask","params":{"id":"\\ud800"}}', -32700),
+        ("", -32700),
     ],
 )
 @pytest.mark.parametrize("headers", [V1, {}])
@@ -113,3 +122,127 @@ async def test_an_ended_task_takes_no_message_no_cancel_and_no_subscriber(serve_
     ]
 
     assert refused == [-32004, -32002, -32004]
+
+
+PUSH: Json = {
+    "id": "q", "url": "http://169.254.0.1/h", "token": "t", "authentication": {"scheme": "Bearer", "credentials": "c"},
+}  # fmt: skip
+FULL_NEW: Json = NEW | {
+    "parts": [{"text": "hi"}, {"data": {"a": 1}}, {"raw": "aGk=", "mediaType": "text/plain", "filename": "f"}],
+    "metadata": {"a": 1}, "extensions": ["u"], "referenceTaskIds": ["r"], "taskId": "nope",
+}  # fmt: skip
+FULL_OLD: Json = OLD | {
+    "parts": [{"kind": "text", "text": "x"}, {"kind": "data", "data": {"decision_type": "batch", "decisions": {}}},
+              {"kind": "file", "file": {"bytes": "aGk=", "mimeType": "text/plain", "name": "n"}}],
+    "metadata": {"a": 1}, "extensions": ["u"], "taskId": "nope",
+}  # fmt: skip
+VALID: list[tuple[str, Json]] = [
+    ("SendMessage", {"message": FULL_NEW, "configuration": {
+        "acceptedOutputModes": ["text"], "historyLength": 1, "returnImmediately": True,
+        "taskPushNotificationConfig": PUSH}}),
+    ("GetTask", {"id": "TASK", "historyLength": 1}),
+    ("ListTasks", {"contextId": "c", "status": "TASK_STATE_COMPLETED", "pageSize": 5, "pageToken": "x",
+                   "historyLength": 1, "statusTimestampAfter": "2026-01-01T00:00:00Z", "includeArtifacts": True}),
+    ("CancelTask", {"id": "TASK"}),
+    ("SubscribeToTask", {"id": "TASK"}),
+    ("CreateTaskPushNotificationConfig", {"taskId": "TASK", **PUSH}),
+    ("GetTaskPushNotificationConfig", {"taskId": "TASK", "id": "q"}),
+    ("ListTaskPushNotificationConfigs", {"taskId": "TASK", "pageSize": 3, "pageToken": "t"}),
+    ("DeleteTaskPushNotificationConfig", {"taskId": "TASK", "id": "q"}),
+    ("message/send", {"message": FULL_OLD, "configuration": {
+        "acceptedOutputModes": ["text"], "historyLength": 1, "blocking": False,
+        "pushNotificationConfig": {"url": "http://169.254.0.1/h", "authentication": {"schemes": ["Bearer"]}}}}),
+    ("tasks/get", {"id": "TASK", "historyLength": 2}),
+    ("tasks/cancel", {"id": "TASK"}),
+    ("tasks/pushNotificationConfig/set", {"taskId": "TASK", "pushNotificationConfig": {"url": "http://169.254.0.1/h"}}),
+    ("tasks/pushNotificationConfig/get", {"id": "TASK", "pushNotificationConfigId": "q"}),
+    ("tasks/pushNotificationConfig/delete", {"id": "TASK", "pushNotificationConfigId": "q"}),
+]  # fmt: skip
+ODD: list[object] = [
+    None, True, -1, 1.5, 2**63, "", "\x00\u202e", "2026-13-01", "http://[::1", [], [[]], {}, [{}], [None], {"a": [1]},
+]  # fmt: skip
+
+
+def places(value: object, path: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key, inner in cast("Json", value).items():
+            yield from places(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(cast("list[object]", value)):
+            yield from places(inner, (*path, index))
+
+
+def spoiled(params: Json) -> Iterator[Json]:
+    """Yield the parameters with something odd in the place of each of their values, one at a time."""
+    for path in places(params):
+        for odd in ODD:
+            changed: Any = copy.deepcopy(params)
+            holder: Any = changed
+            for step in path[:-1]:
+                holder = holder[step]
+            holder[path[-1]] = copy.deepcopy(odd)
+            yield changed
+
+
+@pytest.mark.parametrize(("method", "params"), VALID, ids=[method for method, _ in VALID])
+async def test_no_value_in_any_place_breaks_the_agent(serve_engine: Any, model: Any, method: str, params: Json) -> None:
+    """What is odd is refused as such or ignored; -32603 would mean that the agent fell over it."""
+    engine = await serve_engine()
+    model.says("hi")
+    task = (await engine.raw.call("SendMessage", message=NEW))["result"]["task"]["id"]
+    params = {name: task if value == "TASK" else value for name, value in params.items()}
+    codes: set[int] = set()
+    async with httpx.AsyncClient(timeout=30, headers={} if "/" in method else V1) as http:
+        for changed in spoiled(params):
+            model.plan.clear()
+            model.says("hi")
+            body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": changed}
+            answer = (await http.post(engine.url, json=body)).json()
+            codes.add(answer.get("error", {}).get("code", 0))
+    assert -32603 not in codes
+    assert codes & {-32602, -32001}
+
+
+async def test_the_card_may_be_kept_and_asked_for_again_by_its_tag(serve_engine: Any) -> None:
+    engine = await serve_engine()
+    async with httpx.AsyncClient(timeout=30) as http:
+        first = await http.get(f"{engine.url}/.well-known/agent-card.json")
+        again = await http.get(
+            f"{engine.url}/.well-known/agent-card.json", headers={"If-None-Match": first.headers["etag"]}
+        )
+        other = await http.get(f"{engine.url}/.well-known/agent-card.json", headers={"If-None-Match": '"x"'})
+    assert first.headers["cache-control"] == "public, max-age=60"
+    assert (again.status_code, again.content) == (304, b"")
+    assert (other.status_code, other.json()) == (200, first.json())
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_the_extensions_that_are_active_are_told(serve_engine: Any, model: Any, streamed: bool) -> None:
+    engine = await serve_engine()
+    hitl = "https://kagent.dev/extensions/hitl/v1"
+    names = {True: ("SendStreamingMessage", "message/stream"), False: ("SendMessage", "message/send")}[streamed]
+    async with httpx.AsyncClient(timeout=30) as http:
+        for name, method, message in (("A2A-Extensions", names[0], NEW), ("X-A2A-Extensions", names[1], OLD)):
+            model.says("hi")
+            body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"message": message}}
+            version = V1 if message is NEW else {}
+            answer = await http.post(engine.url, json=body, headers=version | {name: f"https://nope, {hitl}"})
+            assert answer.headers.get(name) == hitl
+            model.says("hi")
+            assert (
+                name not in (await http.post(engine.url, json=body, headers=version | {name: "https://nope"})).headers
+            )
+
+
+async def test_a_web_page_cannot_talk_to_an_agent_on_its_readers_machine(serve_engine: Any) -> None:
+    """A browser sends plain text to any address unasked; JSON it asks about first, and is not given leave."""
+    engine = await serve_engine()
+    origin = {"Origin": "https://evil.example", "A2A-Version": "1.0"}
+    async with httpx.AsyncClient(timeout=30) as http:
+        sent = await http.post(engine.url, content=b"{}", headers=origin | {"Content-Type": "text/plain"})
+        asked = await http.options(engine.url, headers=origin | {"Access-Control-Request-Method": "POST"})
+    assert sent.status_code == 415
+    assert asked.status_code == 405
+    assert "access-control-allow-origin" not in asked.headers
