@@ -531,3 +531,31 @@ async def test_an_ended_run_keeps_its_container_id_and_being_scheduled_is_no_new
     assert status["containerID"] == status["state"]["terminated"]["containerID"]
     assert status["containerID"].startswith("process://")
     assert body["metadata"]["generation"] == 1
+
+
+async def test_a_pod_with_a_readiness_gate_is_ready_when_somebody_opens_it(cluster: Any) -> None:
+    put(cluster, pod("waits", readinessGates=[{"conditionType": "example.com/warm"}]))
+    await cluster.until(lambda: conditions(cluster.pod("waits")).get("ContainersReady") == "True")
+    body = cluster.pod("waits")
+    ready = next(one for one in body["status"]["conditions"] if one["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "ReadinessGatesNotReady")
+    opened = [*body["status"]["conditions"], {"type": "example.com/warm", "status": "True"}]
+    status = {**body["status"], "conditions": opened}
+    cluster.objects.update(PODS, "default", "waits", {**body, "status": status}, subresource="status")
+    await cluster.until(lambda: conditions(cluster.pod("waits")).get("Ready") == "True")
+
+
+async def test_a_failing_liveness_probe_may_have_a_grace_period_of_its_own(cluster: Any) -> None:
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(99)"
+    probe: JsonObject = {
+        "exec": {"command": ["false"]},
+        "periodSeconds": 1,
+        "failureThreshold": 1,
+        "initialDelaySeconds": 1,
+        "terminationGracePeriodSeconds": 1,
+    }
+    put(cluster, pod("hung", deaf, terminationGracePeriodSeconds=300, container={"livenessProbe": probe}))
+    await cluster.until(lambda: cluster.pod("hung")["status"]["containerStatuses"][0]["restartCount"] > 0)
+    assert ("Killing", "Container main failed liveness probe, will be restarted") in events_of(cluster, "hung")
+    cluster.objects.delete(PODS, "default", "hung")
+    cluster.objects.delete(PODS, "default", "hung")  # by force

@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 from kagent_localcluster.runner.backoff import Backoff, BackoffRules
 from kagent_localcluster.runner.environment import ConfigProblem
-from kagent_localcluster.runner.fields import mapping, number, text
+from kagent_localcluster.runner.fields import at, mapping, number, text
 from kagent_localcluster.runner.images import ImageMap, ImageRule
 from kagent_localcluster.runner.launch import CannotStart, Launch, Surroundings, plan_command
 from kagent_localcluster.runner.listening import ListeningWatch
@@ -295,12 +295,12 @@ class Container:
         """Run startup probe, then liveness and readiness probes until cancelled."""
         try:
             if not await self._start_hook():
-                return self._kill("its postStart hook")
+                return self._kill("postStart hook")
             startup = mapping(self.spec, "startupProbe")
             if startup:
                 on_failure = self._unhealthy("Startup")
                 if not await watch_start(startup, self, on_failure=on_failure):
-                    return self._kill("its startup probe")
+                    return self._kill("startup probe", grace=startup)
             self.started = True
             self.running.set()
             self._host.changed()
@@ -330,7 +330,7 @@ class Container:
                     liveness,
                     self,
                     healthy=True,
-                    on_change=lambda healthy, _: None if healthy else self._kill("its liveness probe"),
+                    on_change=lambda healthy, _: None if healthy else self._kill("liveness probe", grace=liveness),
                     on_failure=self._unhealthy("Liveness"),
                     early=False,
                 )
@@ -348,8 +348,11 @@ class Container:
             self.ready = ready
             self._host.changed()
 
-    def _kill(self, failed: str) -> None:
-        """End the run because a probe or hook says so; the restart policy decides about the next."""
+    def _kill(self, failed: str, *, grace: JsonObject | None = None) -> None:
+        """End the run because a probe or hook says so; the restart policy decides about the next.
+
+        ``grace`` is the probe, which may have a grace period of its own.
+        """
         process = self.process
         if process is None or self._stopping:
             return
@@ -357,7 +360,8 @@ class Container:
         self._host.event("Killing", message, container=self.name)
         self.ready = False
         self._host.changed()
-        ending = asyncio.create_task(process.end(self._grace))
+        seconds = at(grace or {}, "terminationGracePeriodSeconds")
+        ending = asyncio.create_task(process.end(float(seconds) if isinstance(seconds, int) else self._grace))
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 

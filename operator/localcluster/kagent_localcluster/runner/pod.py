@@ -25,7 +25,7 @@ from kagent_localcluster.runner.launch import DEFAULT_MESSAGE_PATH, Launch, Surr
 from kagent_localcluster.runner.logs import LogWriter
 from kagent_localcluster.runner.metadata import parse_time
 from kagent_localcluster.runner.pod_ports import PodPorts
-from kagent_localcluster.runner.pod_status import ContainerReport, PodReport, pod_status
+from kagent_localcluster.runner.pod_status import ContainerReport, PodReport, closed_gates, pod_status
 from kagent_localcluster.runner.ports import Ports
 from kagent_localcluster.runner.resources import PODS
 from kagent_localcluster.runner.settings import RunnerSettings
@@ -108,7 +108,7 @@ class PodWorker:
     @property
     def ready(self) -> bool:
         """Whether Services may send requests here."""
-        if self._stopping or self._suspended or not self._initialized:
+        if self._stopping or self._suspended or not self._initialized or closed_gates(self.pod):
             return False
         return all(container.ready for container in (*self._sidecars(), *self._main))
 
@@ -124,6 +124,8 @@ class PodWorker:
     def update(self, pod: JsonObject) -> None:
         """Take over what changed in the object; labels and annotations may stand in files."""
         before, self.pod = self.pod, pod
+        if items(pod, "spec", "readinessGates") and self._end is None and not self._suspended:
+            self.changed()  # somebody else may have set a condition that its gates wait for
         if any(
             mapping(before, "metadata", kind) != mapping(pod, "metadata", kind) for kind in ("labels", "annotations")
         ):

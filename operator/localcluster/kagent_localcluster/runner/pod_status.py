@@ -10,7 +10,7 @@ from kagent_localcluster.runner.metadata import now, set_condition
 from kagent_localcluster.runner.pod_ports import all_containers
 from kagent_localcluster.seams import JsonObject
 
-__all__ = ["ContainerReport", "Phase", "PodReport", "pod_status"]
+__all__ = ["ContainerReport", "Phase", "PodReport", "closed_gates", "pod_status"]
 
 Phase = Literal["Pending", "Running", "Succeeded", "Failed"]
 ADDRESS = "127.0.0.1"
@@ -84,6 +84,19 @@ def pod_status(pod: JsonObject, report: PodReport) -> JsonObject:
     return status
 
 
+def closed_gates(pod: JsonObject) -> list[str]:
+    """Return what keeps the Pod's readiness gates closed: conditions that others set on its status."""
+    present = {text(one, "type"): text(one, "status") for one in items(pod, "status", "conditions")}
+    closed: list[str] = []
+    for gate in items(pod, "spec", "readinessGates"):
+        kind = text(gate, "conditionType")
+        if kind not in present:
+            closed.append(f'corresponding condition of pod readiness gate "{kind}" does not exist.')
+        elif present[kind] != "True":
+            closed.append(f'the status of pod readiness gate "{kind}" is not "True", but {present[kind]}')
+    return closed
+
+
 def _phase(pod: JsonObject, report: PodReport) -> Phase:
     if report.failure is not None:
         return "Failed"
@@ -124,17 +137,23 @@ def _conditions(pod: JsonObject, report: PodReport, phase: Phase, ready: bool) -
     unready = [one.name for one in (*_sidecars(pod, report), *report.containers) if not one.ready]
     reason = "PodCompleted" if phase == "Succeeded" else "PodFailed" if phase == "Failed" else "ContainersNotReady"
     what = "" if done or not unready else f"containers with unready status: [{' '.join(unready)}]"
-    incomplete = [one.name for one in report.init if "terminated" not in one.state]
+    sidecars = {one.name for one in _sidecars(pod, report)}
+    incomplete = [one.name for one in report.init if not (one.started if one.name in sidecars else one.ready)]
     initialized = report.initialized or (phase == "Succeeded")
+    closed = closed_gates(pod)
+    if ready and closed:
+        reason, what = "ReadinessGatesNotReady", ", ".join(closed)
+    fit = ready and not closed
+    complete = "PodCompleted" if phase == "Succeeded" else ""
     for kind, holds, why, message in (
         ("PodReadyToStartContainers", not done, "", ""),
         (
             "Initialized",
             initialized,
-            "" if initialized else "ContainersNotInitialized",
+            complete if initialized else "ContainersNotInitialized",
             "" if initialized else f"containers with incomplete status: [{' '.join(incomplete)}]",
         ),
-        ("Ready", ready, "" if ready else reason, "" if ready else what),
+        ("Ready", fit, "" if fit else reason, "" if fit else what),
         ("ContainersReady", ready, "" if ready else reason, "" if ready else what),
         ("PodScheduled", True, "", ""),
     ):
