@@ -173,7 +173,11 @@ def matches(desired: object, live: object) -> bool:
         for key in ("data",):
             if key in wanted and set(mapping(wanted, key)) != set(mapping(found, key)):
                 return False
-        return all(matches(value, found[key]) if key in found else _empty(value) for key, value in wanted.items())
+        # Empty text is unset text to Go: the server may have put its default there.
+        return all(
+            value == "" or matches(value, found[key]) if key in found else _empty(value)
+            for key, value in wanted.items()
+        )
     if isinstance(desired, list):
         entries = cast(list[object], desired)
         there = cast(list[object], live) if isinstance(live, list) else []

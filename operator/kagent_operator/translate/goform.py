@@ -15,19 +15,25 @@ __all__ = ["canonical_pod", "with_zero_values"]
 def canonical_pod(pod: JsonObject) -> None:
     """Rewrite a Pod spec's quantities in place, and leave out values of variables that are empty."""
     for container in [*rows(pod, "initContainers"), *rows(pod, "containers")]:
-        resources = container.get("resources")
-        if isinstance(resources, dict):
-            container["resources"] = canonical_resources(mapping(container, "resources"))
         for variable in rows(container, "env"):
             if variable.get("value") == "":
                 del variable["value"]
-            source = mapping(variable, "valueFrom", "resourceFieldRef")
-            if "divisor" in source:
-                source["divisor"] = canonical(str(source["divisor"]))
-    for volume in rows(pod, "volumes"):
-        empty_dir = mapping(volume, "emptyDir")
-        if "sizeLimit" in empty_dir:
-            volume["emptyDir"] = {**empty_dir, "sizeLimit": canonical(str(empty_dir["sizeLimit"]))}
+    _canonical_quantities(pod)
+
+
+def _canonical_quantities(part: JsonObject) -> None:
+    """Rewrite the quantities of an object and all below: resources, claims, sizes and divisors."""
+    for key, value in part.items():
+        if isinstance(value, dict):
+            if key == "resources":
+                part[key] = canonical_resources(mapping(part, key))
+            else:
+                _canonical_quantities(mapping(part, key))
+        elif isinstance(value, list):
+            for entry in rows(part, key):
+                _canonical_quantities(entry)
+        elif key in {"sizeLimit", "divisor"}:
+            part[key] = canonical(str(value))
 
 
 def with_zero_values(obj: JsonObject) -> JsonObject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ import yaml
 from kagent_operator.translate.config_hash import secret_hash
 from kagent_operator.translate.durations import seconds
 from kagent_operator.translate.go_json import compact, indented
+from kagent_operator.translate.goform import canonical_pod
 from kagent_operator.translate.quantities import canonical
 from kagent_operator.yaml_text import dump_yaml
 
@@ -83,3 +85,32 @@ def test_words_that_other_readers_take_for_something_else_are_quoted(word: str) 
 @pytest.mark.parametrize("text", ["a\nb\n", "a\nb", " a\nb", "a \nb", "\n", "a\tb\nc", "a\n\nb\n\n"])
 def test_texts_of_several_lines_survive(text: str) -> None:
     assert yaml.safe_load(dump_yaml({"k": text})) == {"k": text}
+
+
+def test_a_pod_is_written_as_the_server_keeps_it() -> None:
+    claim = {"spec": {"resources": {"requests": {"storage": "1024Mi"}}}}
+    half, thousand = {"resource": "limits.cpu", "divisor": "0.5"}, {"resource": "limits.cpu", "divisor": "1000m"}
+    pod: dict[str, Any] = {
+        "containers": [
+            {
+                "name": "c",
+                "env": [{"name": "A", "value": ""}, {"name": "B", "valueFrom": {"resourceFieldRef": half}}],
+                "resources": {"limits": {"cpu": "1000m"}},
+            }
+        ],
+        "volumes": [
+            {"name": "e", "ephemeral": {"volumeClaimTemplate": claim}},
+            {"name": "d", "downwardAPI": {"items": [{"path": "p", "resourceFieldRef": thousand}]}},
+            {"name": "s", "emptyDir": {"sizeLimit": "2048Ki"}},
+        ],
+    }
+    canonical_pod(pod)
+    [container] = pod["containers"]
+    assert container["env"][0] == {"name": "A"}
+    assert container["env"][1]["valueFrom"]["resourceFieldRef"]["divisor"] == "500m"
+    assert container["resources"] == {"limits": {"cpu": "1"}}
+    ephemeral, downward, scratch = pod["volumes"]
+    requests = ephemeral["ephemeral"]["volumeClaimTemplate"]["spec"]["resources"]["requests"]
+    assert requests == {"storage": "1Gi"}
+    assert downward["downwardAPI"]["items"][0]["resourceFieldRef"]["divisor"] == "1"
+    assert scratch["emptyDir"] == {"sizeLimit": "2Mi"}
