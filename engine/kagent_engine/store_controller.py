@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 _TOKEN_SECONDS: Final = 60.0
 # Upstream's own client waits this long.
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
+# ListTasks over all sessions asks for each of so many, and for so many of them at a time.
+_MOST_SESSIONS: Final = 200
+_AT_ONCE: Final = 8
 
 
 class ControllerStore:
@@ -79,9 +82,25 @@ class ControllerStore:
 
     async def list_tasks(self, user_id: str, context_id: str) -> list[JsonObject]:
         if not context_id:
-            return []
+            return await self._all_tasks(user_id)
         found = await self._raw("GET", f"/api/sessions/{context_id}/tasks", user_id, query={"user_id": user_id})
         return as_objects(as_object(found).get("data"))
+
+    async def _all_tasks(self, user_id: str) -> list[JsonObject]:
+        """Return the tasks of the sessions with this agent used last; no route lists tasks across sessions."""
+        if not user_id:
+            return []
+        found = await self._raw("GET", "/api/sessions", user_id, query={"user_id": user_id})
+        own = [each for each in as_objects(as_object(found).get("data")) if each.get("agent_id") == self._agent]
+        newest = sorted(own, key=lambda each: as_text(each.get("updated_at")), reverse=True)[:_MOST_SESSIONS]
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        async def tasks(session_id: str) -> list[JsonObject]:
+            async with at_once:
+                return await self.list_tasks(user_id, session_id)
+
+        listed = await asyncio.gather(*(tasks(name) for each in newest if (name := as_text(each.get("id")))))
+        return [task for some in listed for task in some]
 
     async def delete_task(self, task_id: str, user_id: str) -> None:
         await self._raw("DELETE", f"/api/tasks/{task_id}", user_id)

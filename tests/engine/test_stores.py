@@ -42,6 +42,7 @@ class Controller:
         self.app = Starlette(
             routes=[
                 Route("/api/sessions", self.create, methods=["POST"]),
+                Route("/api/sessions", self.all, methods=["GET"]),
                 Route("/api/sessions/{id}", self.get, methods=["GET"]),
                 Route("/api/sessions/{id}/tasks", self.session_tasks, methods=["GET"]),
                 Route("/api/sessions/{id}/events", self.add, methods=["POST"]),
@@ -55,6 +56,11 @@ class Controller:
         self.headers.append(dict(request.headers))
         self.sessions[body["id"]] = body
         return _ok(body, 201)
+
+    async def all(self, request: Request) -> Response:
+        user = request.query_params["user_id"]
+        rows = [row | {"agent_id": row["agent_ref"]} for row in self.sessions.values() if row["user_id"] == user]
+        return _ok(rows)
 
     async def get(self, request: Request) -> Response:
         key = request.path_params["id"]
@@ -144,6 +150,28 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, serve: Any) -> A
 
 def task(task_id: str, state: str, context: str = "s") -> Json:
     return {"id": task_id, "kind": "task", "contextId": context, "status": {"state": state}}
+
+
+async def test_a_persons_tasks_are_listed_over_all_sessions_with_this_agent(store: Store) -> None:
+    for session, user in (("s", "alice"), ("t", "alice"), ("u", "bob")):
+        await store.create(session, user, name="", source="")
+        await store.save_task(task(f"task-{session}", "completed", session), user)
+
+    assert {item["id"] for item in await store.list_tasks("alice", "")} == {"task-s", "task-t"}
+
+
+async def test_a_controllers_sessions_with_other_agents_are_left_out(serve: Any) -> None:
+    controller = Controller()
+    async with serve(controller.app) as url:
+        for name, session in (("one", "s"), ("two", "t")):
+            store = ControllerStore(Settings(name=name, controller_url=url))
+            await store.create(session, "alice", name="", source="")
+            await store.save_task(task(f"task-{session}", "completed", session), "alice")
+            await store.aclose()
+        store = ControllerStore(Settings(name="one", controller_url=url))
+        assert [item["id"] for item in await store.list_tasks("alice", "")] == ["task-s"]
+        assert await store.list_tasks("", "") == []
+        await store.aclose()
 
 
 async def test_a_session_comes_back_with_its_events_in_order(store: Store) -> None:

@@ -1,7 +1,8 @@
 """Tasks of one process: the ones that are worked on in memory, all of them in the archive when their state matters.
 
 A task is written when work on it begins, when it waits for a person and when it ends; never for an event between. A
-listener hears of an end only after the archive has it.
+listener hears of an end only after the archive has it. Work that lasts is written every half minute, as a sign of life:
+in a store that others share nothing else tells a task of a lost Pod from one of a Pod that works.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ INTERRUPTED_TEXT: Final = "The agent was restarted while it worked on this; what
 _MOST_UNSAVED: Final = 100
 # Names the process that works on a task: "HOST/ONE START". A store that others share keeps it with the task.
 _PROCESS: Final = "kagent_tui_process"
+# When a process last said that it works on a task; one that was silent for so much longer is gone.
+_ALIVE: Final = "kagent_tui_alive"
+_BEAT_SECONDS: Final = 30.0
+_SILENT_SECONDS: Final = 100.0
 
 
 class LiveTask:
@@ -86,7 +91,7 @@ class LiveTask:
         if self.closed:
             return
         self._apply(event)
-        self.body["metadata"] = self.body.get("metadata", {}) | {_PROCESS: self._board.process}
+        self.body["metadata"] = self.body.get("metadata", {}) | {_PROCESS: self._board.process, _ALIVE: now()}
         self._held = [event]
         self._board.write_behind(self, self._release)
 
@@ -103,12 +108,18 @@ class LiveTask:
             return
         self.closed = event.state in TERMINAL
         self._apply(event)
+        self.body["metadata"] = {key: item for key, item in self.body.get("metadata", {}).items() if key != _ALIVE}
         retell_artifacts(self.body)
         await self._board.write_end(self)
         if self._held is not None:
             self._held.append(event)
         else:
             self._tell(event)
+
+    def beat(self) -> JsonObject:
+        """Note that this process still works on the task; return the task."""
+        self.body["metadata"] = self.body.get("metadata", {}) | {_ALIVE: now()}
+        return self.body
 
     def _release(self) -> None:
         held, self._held = self._held or [], None
@@ -153,6 +164,7 @@ class TaskBoard:
         self._live: dict[str, LiveTask] = {}
         self._unsaved: OrderedDict[str, tuple[JsonObject, str]] = OrderedDict()
         self._writing: dict[str, asyncio.Task[bool]] = {}
+        self._beating: asyncio.TimerHandle | None = None
 
     def add(self, body: JsonObject, user: str) -> LiveTask:
         """Take a new task."""
@@ -192,8 +204,10 @@ class TaskBoard:
 
     async def list(self, wanted: ListRequest, user: str) -> JsonObject:
         """Return one page of this user's tasks, the newest first."""
-        stored = await self._archive.list_tasks(user, wanted.context_id)
-        tasks = {task["id"]: task for task in map(task_10, stored)}
+        stored = [task_10(task) for task in await self._archive.list_tasks(user, wanted.context_id)]
+        tasks: dict[str, JsonObject] = {}
+        for task in stored:
+            tasks[task["id"]] = task if task["id"] in self._live else await self._closed_if_lost(task, user)
         known = [(live.body, live.user) for live in self._live.values()]
         for body, owner in (*self._unsaved.values(), *known):
             if owner == user and wanted.context_id in {"", body["contextId"]}:
@@ -224,6 +238,7 @@ class TaskBoard:
     def write_behind(self, live: LiveTask, written: Callable[[], None]) -> None:
         """Write a task while work on it goes on; call ``written`` when the archive has it, or cannot take it."""
         writing = self._writing[live.id] = asyncio.create_task(self._write(live.body, live.user))
+        self._beat_later()
 
         def done(_: asyncio.Task[bool]) -> None:
             if self._writing.get(live.id) is writing:
@@ -243,8 +258,25 @@ class TaskBoard:
         while len(self._unsaved) > _MOST_UNSAVED:
             self._unsaved.popitem(last=False)
 
+    def _beat_later(self) -> None:
+        """See to the next sign of life; a process without work sleeps."""
+        if self._beating is None:
+            self._beating = asyncio.get_running_loop().call_later(_BEAT_SECONDS, self._beat)
+
+    def _beat(self) -> None:
+        self._beating = None
+        working = [live for live in self._live.values() if live.works and live.state in {SUBMITTED, WORKING}]
+        for live in working:
+            if live.id not in self._writing:
+                live.beat()
+                self.write_behind(live, _nothing)
+        if working:
+            self._beat_later()
+
     async def aclose(self) -> None:
         """Say of what is still worked on that it was stopped with this process."""
+        if self._beating is not None:
+            self._beating.cancel()
         for live in list(self._live.values()):
             if live.state not in INTERRUPTED | TERMINAL:
                 await live.settle(interruption(live.body))
@@ -258,16 +290,28 @@ class TaskBoard:
         stored = await self._archive.get_task(task_id, user)
         if stored is None:
             return None
-        body = task_10(stored)
-        if body["status"]["state"] in {SUBMITTED, WORKING} and self._left_by_a_former_self(body):
+        return await self._closed_if_lost(task_10(stored), user)
+
+    async def _closed_if_lost(self, body: JsonObject, user: str) -> JsonObject:
+        """Return a task, closed here and in the archive where the process that worked on it is gone."""
+        if body["status"]["state"] in {SUBMITTED, WORKING} and self._is_lost(body):
             await LiveTask(self, body, user).settle(interruption(body))
         return body
 
-    def _left_by_a_former_self(self, body: JsonObject) -> bool:
-        """Tell whether a process that was on this host before this one worked on it; of other hosts none can know."""
-        process = as_text(as_object(body.get("metadata")).get(_PROCESS))
+    def _is_lost(self, body: JsonObject) -> bool:
+        """Tell whether a former process of this host worked on it, or one elsewhere that has been silent for long."""
+        metadata = as_object(body.get("metadata"))
+        process = as_text(metadata.get(_PROCESS))
         host, _, start = process.rpartition("/")
-        return bool(start) and process != self.process and host == self.process.rpartition("/")[0]
+        if not start or process == self.process:
+            return False
+        if host == self.process.rpartition("/")[0]:
+            return True
+        try:
+            silent = datetime.now(UTC) - datetime.fromisoformat(as_text(metadata.get(_ALIVE)))
+        except (ValueError, TypeError):
+            return False
+        return silent.total_seconds() > _SILENT_SECONDS
 
     async def _write(self, body: JsonObject, user: str) -> bool:
         try:
@@ -276,6 +320,10 @@ class TaskBoard:
             logger.error("task %s is not saved: %s", body["id"], error)
             return False
         return True
+
+
+def _nothing() -> None:
+    """What is done after a sign of life was written."""
 
 
 async def mark_interrupted(archive: TaskArchive) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from kagent_engine.models.base import ToolCall, ToolSpec
+from kagent_engine.models.base import Finish, TextDelta, ToolCall, ToolSpec
+from kagent_engine.server.events import now
 from kagent_engine.tools.base import text_result
 
 Json = dict[str, Any]
@@ -56,16 +58,48 @@ async def test_a_task_that_a_former_process_of_this_host_left_is_closed_when_ask
     sent = (await engine.raw.call("SendMessage", message=MESSAGE))["result"]["task"]
     stored = await engine.store.get_task(sent["id"], "alice")
     assert stored["metadata"]["kagent_tui_process"].startswith("pod-1/")
-    for task_id, process in (("mine", "pod-1/before"), ("anothers", "pod-2/now")):
-        left = {"id": task_id, "status": {"state": "working"}, "metadata": {"kagent_tui_process": process}}
+    for task_id, process, alive in (
+        ("mine", "pod-1/before", ""), ("anothers", "pod-2/now", now()), ("silent", "pod-2/now", "2026-01-01T00:00:00Z"),
+        ("odd", "pod-2/now", "yesterday"),
+    ):  # fmt: skip
+        metadata = {"kagent_tui_process": process, "kagent_tui_alive": alive}
+        left = {"id": task_id, "status": {"state": "working"}, "metadata": metadata}
         await engine.store.save_task(stored | left, "alice")
 
+    listed = (await engine.raw.call("ListTasks", contextId=sent["contextId"]))["result"]["tasks"]
+    assert {task["id"]: task["status"]["state"].removeprefix("TASK_STATE_") for task in listed} == {
+        sent["id"]: "COMPLETED", "mine": "FAILED", "silent": "FAILED", "anothers": "WORKING", "odd": "WORKING",
+    }  # fmt: skip
     mine, anothers = [(await engine.raw.call("GetTask", id=name))["result"] for name in ("mine", "anothers")]
 
     assert mine["status"]["state"] == "TASK_STATE_FAILED"
     assert mine["metadata"]["kagent_error_code"] == "INTERRUPTED"
     assert anothers["status"]["state"] == "TASK_STATE_WORKING"
     assert (await engine.store.get_task("mine", "alice"))["status"]["state"] == "failed"
+
+
+async def test_work_that_lasts_gives_signs_of_life(
+    serve_engine: Any, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By them another Pod tells a turn that works from one whose Pod was lost."""
+    monkeypatch.setattr("kagent_engine.server.tasks._BEAT_SECONDS", 0.001)
+    engine = await serve_engine()
+    goes_on = asyncio.Event()
+    model.plan.append([goes_on, TextDelta("done"), Finish("stop")])
+    sent = await engine.raw.call("SendMessage", message=MESSAGE, configuration={"returnImmediately": True})
+    task_id = sent["result"]["task"]["id"]
+    seen: set[str] = set()
+    stored: Json = {}
+    async with asyncio.timeout(20):
+        while len(seen) < 3:
+            stored = await engine.store.get_task(task_id, "alice") or {}
+            seen.add(stored.get("metadata", {}).get("kagent_tui_alive", ""))
+            await asyncio.sleep(0.001)
+        goes_on.set()
+        while stored["status"]["state"] != "completed":
+            stored = await engine.store.get_task(task_id, "alice")
+            await asyncio.sleep(0.001)
+    assert "kagent_tui_alive" not in stored["metadata"]
 
 
 async def test_a_03_turn_is_told_once(serve_engine: Any, model: Any) -> None:
