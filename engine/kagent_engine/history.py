@@ -211,7 +211,10 @@ def conversation(events: Iterable[JsonObject], *, waiting: Iterable[str] = ()) -
 
 
 def open_pause(events: Sequence[JsonObject]) -> tuple[Pending, ...]:
-    """Return the calls that the last turn left waiting for a person, empty where a result or a new turn followed."""
+    """Return the calls that the last turn left waiting for a person, without those that were decided or have a result.
+
+    A decision without a result is what a crash leaves: the call may have run, and must not be asked about again.
+    """
     pending: dict[str, Pending] = {}
     for event in events:
         parts = as_objects(as_object(event.get("content")).get("parts"))
@@ -222,7 +225,11 @@ def open_pause(events: Sequence[JsonObject]) -> tuple[Pending, ...]:
             continue
         for part in parts:
             answered = as_object(_either(part, "function_response", "functionResponse"))
-            pending.pop(as_text(answered.get("id")), None)
+            identity = as_text(answered.get("id"))
+            if answered.get("name") == CONFIRMATION:
+                pending = {call: item for call, item in pending.items() if item.request_id != identity}
+            else:
+                pending.pop(identity, None)
     return tuple(pending.values())
 
 

@@ -154,6 +154,21 @@ def test_calls_that_are_about_to_run_stay_open_and_undecided_ones_are_called_so(
     assert "not executed" in last.content
 
 
+def test_a_call_that_was_approved_and_then_broke_off_is_not_said_to_have_been_left_out() -> None:
+    """kill -9 while an approved tool runs: the decision is there, the result is not, and the tool may have worked."""
+    pending = Pending("adk-1", CALL, Ask("approval", "sure?"))
+    other = Pending("adk-2", ToolCall("c2", "drop", {}), Ask("approval", "sure?"))
+    events = [AUTHOR.user([TextPart("x")]), AUTHOR.model(reply("", CALL, other.call)), AUTHOR.pause([pending, other])]
+    events.append(AUTHOR.decisions([(pending, Answer(pending.ask, Decision(True)))]))
+
+    assert open_pause(events) == (other,)
+    first, second = conversation([*events, AUTHOR.user([TextPart("and?")])])[2:4]
+    assert isinstance(first, ToolMessage)
+    assert isinstance(second, ToolMessage)
+    assert "may or may not" in first.content
+    assert "not executed" in second.content
+
+
 def test_a_summary_takes_the_place_of_what_it_covers() -> None:
     old = [AUTHOR.user([TextPart("one")]), AUTHOR.model(reply("uno"))]
     kept = [AUTHOR.user([TextPart("two")]), AUTHOR.model(reply("due"))]

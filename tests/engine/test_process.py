@@ -284,7 +284,7 @@ def test_a_turn_that_a_crash_broke_off_is_said_to_be_so_and_the_session_goes_on(
 
 
 class World(http.server.ThreadingHTTPServer):
-    """A model and an MCP server that do what the test says, and hang where it says so."""
+    """A model, an MCP server, an agent and a controller that do what the test says, and hang where it says so."""
 
     daemon_threads = True
 
@@ -293,10 +293,21 @@ class World(http.server.ThreadingHTTPServer):
         self.plan: list[str] = []
         self.reached = threading.Event()
         self.asked: list[str] = []
+        self.called: list[str] = []
+        self.sessions: dict[str, list[Any]] = {}
+        self.tasks: dict[str, Any] = {}
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A caller that was killed is no error."""
+
+    def hang(self) -> None:
+        self.reached.set()
+        threading.Event().wait(60)
 
 
 class Answering(http.server.BaseHTTPRequestHandler):
@@ -306,27 +317,59 @@ class Answering(http.server.BaseHTTPRequestHandler):
         del format, args
 
     def do_GET(self) -> None:
-        self.send_error(405)
+        path = self.path.partition("?")[0].strip("/").split("/")
+        card: dict[str, Any] = {
+            "name": "helper", "description": "", "version": "1", "url": f"{self.server.url}/agent", "skills": [],
+            "capabilities": {}, "defaultInputModes": ["text"], "defaultOutputModes": ["text"],
+            "protocolVersion": "0.3.0", "preferredTransport": "JSONRPC",
+        }  # fmt: skip
+        match path:
+            case ["agent", ".well-known", "agent-card.json"]:
+                self.reply(card)
+            case ["api", "tasks", task_id] if task_id in self.server.tasks:
+                self.reply({"data": self.server.tasks[task_id]})
+            case ["api", "sessions", name] if name in self.server.sessions:
+                self.reply({"data": {"session": {"id": name}, "events": self.server.sessions[name]}})
+            case _:
+                self.send_error(404)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        if self.path == "/mcp":
-            self.serve_mcp(body)
-            return
+        path = self.path.partition("?")[0].strip("/").split("/")
+        match path:
+            case ["mcp"]:
+                self.serve_mcp(body)
+            case ["agent"]:
+                self.server.called.append("helper")
+                self.server.hang()
+            case ["api", "tasks"]:
+                self.server.tasks[body["id"]] = body
+                self.reply({"data": body})
+            case ["api", "sessions"]:
+                self.server.sessions.setdefault(body["id"], [])
+                self.reply({"data": body})
+            case ["api", "sessions", name, "events"]:
+                self.server.sessions[name].append(body)
+                self.reply({"data": body})
+            case _:
+                self.serve_model(body)
+
+    def serve_model(self, body: Any) -> None:
         self.server.asked.append(json.dumps(body["messages"]))
         step = self.server.plan.pop(0)
         delta: dict[str, Any] = {"content": "so far "}
-        if step in {"slow", "ask_user"}:
-            arguments = json.dumps({"questions": [{"question": "Which?"}]} if step == "ask_user" else {})
-            function = {"name": step, "arguments": arguments}
+        arguments = {"ask_user": {"questions": [{"question": "Which?"}]}, "helper": {"request": "help"}}
+        if step in {"slow", "guarded", "quick", "ask_user", "helper"}:
+            function = {"name": step, "arguments": json.dumps(arguments.get(step, {}))}
             delta = {"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": function}]}
+        if step == "silent":
+            self.server.hang()
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
         self.write_chunk(delta, None)
         if step == "hang":
-            self.server.reached.set()
-            threading.Event().wait(60)
+            self.server.hang()
         self.write_chunk({}, "stop")
         self.wfile.write(b"data: [DONE]\n\n")
 
@@ -337,46 +380,58 @@ class Answering(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def serve_mcp(self, call: dict[str, Any]) -> None:
+        tools = [{"name": name, "inputSchema": {"type": "object"}} for name in ("slow", "guarded", "quick")]
         results: dict[str, Any] = {
             "initialize": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
                            "serverInfo": {"name": "w", "version": "1"}},
-            "tools/list": {"tools": [{"name": "slow", "inputSchema": {"type": "object"}}]},
+            "tools/list": {"tools": tools},
+            "tools/call": {"content": [{"type": "text", "text": "done"}]},
         }  # fmt: skip
         if call["method"] == "tools/call":
-            self.server.reached.set()
-            threading.Event().wait(60)
+            self.server.called.append(call["params"]["name"])
+            if call["params"]["name"] != "quick":
+                self.server.hang()
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": call.get("id")}
         known = call["method"] in results
         answer |= {"result": results[call["method"]]} if known else {"error": {"code": -32601, "message": "no"}}
+        self.reply(answer, 200 if "id" in call else 202)
+
+    def reply(self, answer: object, status: int = 200) -> None:
         content = json.dumps(answer).encode()
-        self.send_response(200 if "id" in call else 202)
+        self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 
 
-def test_kill_9_at_each_step_of_a_turn_loses_nothing_that_was_acknowledged(folder: Path) -> None:
-    """While it streams, while a tool runs, while it waits for a person, after the end."""
+@pytest.mark.parametrize("store", ["sqlite", "controller"])
+def test_kill_9_at_each_step_of_a_turn_loses_nothing_that_was_acknowledged(folder: Path, store: str) -> None:
+    """Before the first token, in the stream, in a tool, in the next call of the model, in another agent, in a tool that
+    a person approved, while it waits for a person, after the end: the task is closed, no tool is run again.
+    """
     world, port = World(), free_port()
-    url = f"http://127.0.0.1:{world.server_address[1]}"
-    model = {"type": "openai", "model": "m", "base_url": f"{url}/v1"}
-    write(folder, CONFIG | {"model": model, "stream": True, "http_tools": [{"params": {"url": f"{url}/mcp"}}]}, CARD)
+    model = {"type": "openai", "model": "m", "base_url": f"{world.url}/v1"}
+    tools = [{"params": {"url": f"{world.url}/mcp"}, "require_approval": ["guarded"]}]
+    agents = [{"name": "helper", "url": f"{world.url}/agent", "description": "Helps."}]
+    write(folder, CONFIG | {"model": model, "stream": True, "http_tools": tools, "remote_agents": agents}, CARD)
+    env = environment(folder) | {"HOSTNAME": "pod-1"} | ({"KAGENT_URL": world.url} if store == "controller" else {})
 
     def rpc(method: str, **params: Any) -> Any:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/", body), timeout=60) as response:
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/", body, {"x-user-id": "alice"})
+        with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)["result"]
 
-    def send(text: str, *, wait: bool = True, **ids: str) -> Any:
-        message = {"kind": "message", "role": "user", "messageId": text, "contextId": "s"}
-        message |= {"parts": [{"kind": "text", "text": text}], **ids}
+    def send(text: str, *, wait: bool = True, data: Any = None, **ids: str) -> Any:
+        parts = [{"kind": "text", "text": text}] + ([{"kind": "data", "data": data}] if data else [])
+        message = {"kind": "message", "role": "user", "messageId": text, "contextId": "s", "parts": parts, **ids}
         return rpc("message/send", message=message, configuration={"blocking": wait})
 
     @contextmanager
     def running() -> Generator[None]:
         program = [sys.executable, "-m", "kagent_engine.cli", "--port", str(port), "--filepath", str(folder)]
-        process = subprocess.Popen(program, stderr=subprocess.DEVNULL, env=environment(folder))
+        process = subprocess.Popen(program, stderr=subprocess.DEVNULL, env=env)
         try:
             wait_for(f"http://127.0.0.1:{port}/readyz")
             yield
@@ -384,23 +439,38 @@ def test_kill_9_at_each_step_of_a_turn_loses_nothing_that_was_acknowledged(folde
             process.kill()
             process.wait()
 
-    left: list[str] = []
-    for step in ("hang", "slow"):
-        world.plan, world.reached = [step], threading.Event()
+    def is_closed(task_id: str, text: str) -> bool:
+        found = rpc("tasks/get", id=task_id)
+        state, code = found["status"]["state"], found["metadata"].get("kagent_error_code")
+        return (state, code, found["history"][0]["parts"][0]["text"]) == ("failed", "INTERRUPTED", text)
+
+    left: dict[str, str] = {}
+    for steps in (["silent"], ["hang"], ["slow"], ["quick", "hang"], ["helper"]):
+        world.plan, world.reached = [*steps], threading.Event()
+        text = f"while {steps[-1]} after {len(steps)}"
         with running():
-            left.append(send(f"while {step}", wait=False)["id"])
+            left[text] = send(text, wait=False)["id"]
             assert world.reached.wait(60)
+    world.plan = ["guarded"]
+    with running():
+        paused = send("guard it")
+        assert paused["status"]["state"] == "input-required"
+    world.plan, world.reached = [], threading.Event()
+    with running():
+        ids = {"taskId": paused["id"]}
+        answered = send("yes", wait=False, data={"decision_type": "approve"}, **ids)
+        assert answered["id"] == paused["id"]
+        assert world.reached.wait(60)
+    left["guard it"] = paused["id"]
     world.plan = ["ask_user"]
     with running():
-        for task_id, text in zip(left, ("while hang", "while slow"), strict=True):
-            found = rpc("tasks/get", id=task_id)
-            assert found["status"]["state"] == "failed"
-            assert found["metadata"]["kagent_error_code"] == "INTERRUPTED"
-            assert found["history"][0]["parts"][0]["text"] == text
+        for text, task_id in left.items():
+            assert is_closed(task_id, text), text
         paused = send("ask me")
         assert paused["status"]["state"] == "input-required"
-        assert "while hang" in world.asked[-1]
-        assert "while slow" in world.asked[-1]
+        for text in left:
+            assert text in world.asked[-1]
+        assert "may or may not have taken effect" in world.asked[-1]
     world.plan = ["answer"]
     with running():
         done = send("this one", taskId=paused["id"])
@@ -408,5 +478,6 @@ def test_kill_9_at_each_step_of_a_turn_loses_nothing_that_was_acknowledged(folde
         assert "this one" in world.asked[-1]
     with running():
         assert rpc("tasks/get", id=paused["id"])["status"]["state"] == "completed"
+    assert world.called == ["slow", "quick", "helper", "guarded"]
     world.shutdown()
     world.server_close()
