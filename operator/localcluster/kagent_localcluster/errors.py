@@ -90,6 +90,12 @@ class Unclassified(ApiError):
     code, reason = 500, ""
 
 
+class CannotStore(ApiError):
+    """The data directory takes no write now (a full disk); nothing was changed, and the same may succeed later."""
+
+    code, reason = 500, "InternalError"
+
+
 class NotTyped(Unclassified):
     """A configuration to apply does not fit the schema's types."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kagent_localcluster.apiserver import ApiServer
-from kagent_localcluster.errors import DataDirectoryInUse, NewerDataDirectory
+from kagent_localcluster.errors import CannotStore, DataDirectoryInUse, NewerDataDirectory
 from kagent_localcluster.seams import Objects, Resource
 
 CONFIGMAPS = Resource("", "v1", "configmaps")
@@ -127,3 +127,25 @@ def test_importing_the_server_brings_nothing_heavy() -> None:
     probe = f"import sys, kagent_localcluster.apiserver; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_directory_that_takes_no_write_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    api = ApiServer(tmp_path)
+    api.start()
+    try:
+        api.objects.create(CONFIGMAPS, "default", {"metadata": {"name": "kept"}})
+        other = sqlite3.connect(tmp_path / "cluster.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")  # what a full disk does too, as far as this process can tell
+        with pytest.raises(CannotStore, match=r"cluster\.db cannot be written"):
+            api.objects.create(CONFIGMAPS, "default", {"metadata": {"name": "refused"}})
+        with pytest.raises(CannotStore):
+            api.objects.delete(CONFIGMAPS, "default", "kept")
+        other.execute("ROLLBACK")
+        other.close()
+        names = {one["metadata"]["name"] for one in api.objects.list(CONFIGMAPS, "default")}
+        assert "kept" in names
+        assert "refused" not in names
+        api.objects.create(CONFIGMAPS, "default", {"metadata": {"name": "later"}})
+        api.objects.delete(CONFIGMAPS, "default", "kept")
+    finally:
+        api.close()

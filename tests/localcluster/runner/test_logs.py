@@ -156,3 +156,14 @@ async def next_text(pieces: AsyncIterator[bytes]) -> str:
 
 def add(path: Path, record: str) -> None:
     path.write_text(record)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+async def test_a_full_disk_costs_output_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    writer = LogWriter(Path("/dev/full"))
+    for _ in range(3):
+        writer.write(b"lost\n")
+    writer.close()
+    assert [record.message for record in caplog.records] == [
+        "/dev/full: No space left on device; output is lost until there is room"
+    ]

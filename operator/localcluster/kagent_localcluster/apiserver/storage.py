@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from kagent_localcluster.apiserver.records import Record, RecordMaker
-from kagent_localcluster.errors import DataDirectoryInUse, NewerDataDirectory
+from kagent_localcluster.errors import CannotStore, DataDirectoryInUse, NewerDataDirectory
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["SCHEMA_VERSION", "Storage", "StoredChange"]
@@ -172,7 +172,7 @@ class Storage:
             self._commit(
                 version, "DELETE FROM objects WHERE key = ? AND namespace = ? AND name = ?", (key, namespace, name)
             )
-        except sqlite3.Error:
+        except CannotStore:
             self._records[key][namespace, name] = old
             raise
         order = self._order[key]
@@ -193,14 +193,15 @@ class Storage:
         self._lock_file.close()
 
     def _commit(self, version: int, statement: str, values: tuple[Any, ...]) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(statement, values)
             self._db.execute("INSERT OR REPLACE INTO counters VALUES ('version', ?)", (version,))
             self._db.execute("COMMIT")
-        except sqlite3.Error:
-            self._db.execute("ROLLBACK")
-            raise
+        except sqlite3.Error as error:
+            if self._db.in_transaction:  # a full disk may have ended it
+                self._db.execute("ROLLBACK")
+            raise CannotStore(f"Internal error occurred: {self._path} cannot be written: {error}") from error
         self.version = version
         self._writes += 1
         if self._writes >= _CHECKPOINT_WRITES and (self._checkpointing is None or not self._checkpointing.is_alive()):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,8 @@ from typing import BinaryIO
 from kagent_localcluster.seams import LogOptions
 
 __all__ = ["LogWriter", "last_lines", "read_log"]
+
+logger = logging.getLogger(__name__)
 
 ROTATE_BYTES = 10 * 1024 * 1024  # the kubelet's defaults: 10 MiB, five files
 KEPT_FILES = 5
@@ -37,6 +40,7 @@ class LogWriter:
         self._file: BinaryIO | None = path.open("ab", buffering=0)
         self._size = self._file.tell()
         self._rest = b""
+        self._losing = False
         self._changed = asyncio.Event()
 
     @property
@@ -76,21 +80,35 @@ class LogWriter:
     def _store(self, data: bytes) -> None:
         if not data or self._file is None:
             return
-        if self._size and self._size + len(data) > self._rotate_bytes:
-            self._rotate()
-        self._file.write(data)
+        try:
+            if self._size and self._size + len(data) > self._rotate_bytes:
+                self._rotate()
+            written = self._file.write(data)
+        except OSError as error:
+            self._lose(error)
+            return
+        self._losing = written < len(data)  # what did not fit is lost; the next record begins a line again
+        if self._losing:
+            self._file.truncate(self._size)
+            return
         self._size += len(data)
         self._wake()
 
+    def _lose(self, error: OSError) -> None:
+        """Go on without what cannot be stored: a full disk must not hold up the program, nor fill our own log."""
+        if not self._losing:
+            self._losing = True
+            logger.warning("%s: %s; output is lost until there is room", self.path, error.strerror)
+
     def _rotate(self) -> None:
         assert self._file is not None
-        self._file.close()
         numbered = [self.path, *(Path(f"{self.path}.{number}") for number in range(1, self._kept_files))]
         numbered[-1].unlink(missing_ok=True)
         for older, newer in zip(reversed(numbered[1:]), reversed(numbered[:-1]), strict=True):
             if newer.exists():
                 newer.rename(older)
-        self._file = self.path.open("ab", buffering=0)
+        full, self._file = self._file, self.path.open("ab", buffering=0)
+        full.close()
         self._size = 0
 
     def _wake(self) -> None:

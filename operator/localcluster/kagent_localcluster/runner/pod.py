@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kagent_localcluster.errors import ApiError, NotFound
+from kagent_localcluster.errors import ApiError, CannotStore, NotFound
 from kagent_localcluster.runner.access import ACCOUNT_PATH, ApiAccess, PodAccess, mounts_token
 from kagent_localcluster.runner.container import Container, ContainerPaths, RestartPolicy
 from kagent_localcluster.runner.environment import ConfigProblem, declared_variables, machine_variables
@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_GRACE = 30
 LONGEST_HOSTNAME = 63
+STORE_AGAIN = 2.0  # seconds until what a full disk refused is tried again
 LOST = {"exitCode": 255, "reason": "Unknown", "message": "the local cluster ended while this container ran"}
 NEVER_RAN = {
     "exitCode": 137,
@@ -305,15 +306,23 @@ class PodWorker:
         self._ports.give_back()
         self._node.identities.revoke(self.uid)
         self.removed = True
-        self._delete()
+        while True:
+            if self._delete():
+                break
+            await asyncio.sleep(STORE_AGAIN)
         await asyncio.to_thread(shutil.rmtree, self._directory, True)
 
-    def _delete(self) -> None:
+    def _delete(self) -> bool:
+        """Remove the Pod from the API server; returns False where that is to be tried again."""
         try:
             self._node.objects.delete(PODS, self.namespace, self.name, uid=self.uid)
+        except CannotStore as error:
+            logger.warning("%s: %s", self.title, error)
+            return False
         except ApiError as error:
             if error.code not in (404, 409):  # gone already, or another Pod has its name by now
                 logger.warning("%s: %s", self.title, error)
+        return True
 
     def _cancel_life(self) -> None:
         if self._task is not None:
@@ -351,6 +360,9 @@ class PodWorker:
             self.pod = pod
         except NotFound:
             return
+        except CannotStore as error:
+            logger.warning("status of %s not written: %s", self.title, error)
+            asyncio.get_running_loop().call_later(STORE_AGAIN, self.changed)
         except ApiError as error:
             logger.warning("status of %s not written: %s", self.title, error)
 
