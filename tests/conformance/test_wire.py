@@ -1,8 +1,8 @@
 """The same HTTP requests to both servers, in the words of ``wire_cases.yaml``: the same status, headers and bodies.
 
-A step is a request (``do``, ``type``, ``body`` or ``raw``, ``accept``); ``save`` keeps a value for ``${name}`` in later
-steps. ``judge`` says what must be the same: all of the answer (the default), ``faults`` (status, reason and the fields
-at fault, where the words differ on purpose), or ``code``.
+A step is a request (``do``, ``type``, ``body`` or ``raw``, ``accept``, ``headers``); ``save`` keeps a value for
+``${name}`` in later steps. ``judge`` says what must be the same: all of the answer (the default), ``faults`` (status,
+reason and the fields at fault, where the words differ on purpose), or ``code``.
 """
 
 from __future__ import annotations
@@ -55,12 +55,16 @@ class _Server:
 
     def ask(self, step: dict[str, Json]) -> Json:
         method, _, path = self._filled(step["do"]).partition(" ")
-        headers = {"Accept": step["accept"]} if "accept" in step else {}
+        headers: dict[str, str] = {
+            **step.get("headers", {}),
+            **({"Accept": step["accept"]} if "accept" in step else {}),
+        }
         content = step.get("raw")
         if "body" in step:
             content = self._filled(json.dumps(step["body"]))
         if content is not None:
-            headers["Content-Type"] = _TYPES.get(step.get("type", ""), step.get("type", "application/json"))
+            given = str(step.get("type", "application/json"))
+            headers["Content-Type"] = _TYPES.get(given, given)
         answer = self.http.request("GET" if method == "WATCH" else method, path, content=content, headers=headers)
         text = answer.text
         body: Json = text

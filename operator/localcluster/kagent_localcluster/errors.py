@@ -1,8 +1,8 @@
 """Errors of the local cluster, shaped as the API server answers them.
 
 ApiError(code, reason)
-├── BadRequest 400 (Undecodable)   ├── Unauthorized 401   ├── Forbidden 403   ├── NotFound 404 (NoSuchPath)
-├── MethodNotAllowed 405   ├── NotAcceptable 406   ├── AlreadyExists, Conflict 409
+├── BadRequest 400 (Undecodable)   ├── Unauthorized 401   ├── Forbidden 403 (ForbiddenPath)
+├── NotFound 404 (NoSuchPath)   ├── MethodNotAllowed 405   ├── NotAcceptable 406   ├── AlreadyExists, Conflict 409
 ├── Expired 410   ├── UnsupportedMediaType 415   ├── Invalid 422 (causes)
 ├── TooLarge 413   ├── Unclassified 500 (NotTyped)   ├── ServiceUnavailable 503   └── Timeout 504
 
@@ -18,9 +18,9 @@ from typing import Any, ClassVar, NamedTuple
 
 __all__ = [
     "AlreadyExists", "ApiError", "BadRequest", "Cause", "Conflict", "DataDirectoryInUse", "Expired", "Forbidden",
-    "Invalid", "LocalClusterError", "MethodNotAllowed", "NewerDataDirectory", "NoSuchPath", "NotAcceptable", "NotFound",
-    "NotTyped", "ServiceUnavailable", "Timeout", "TooLarge", "Unauthorized", "Unclassified", "Undecodable",
-    "UnsupportedMediaType",
+    "ForbiddenPath", "Invalid", "LocalClusterError", "MethodNotAllowed", "NewerDataDirectory", "NoSuchPath",
+    "NotAcceptable", "NotFound", "NotTyped", "ServiceUnavailable", "Timeout", "TooLarge", "Unauthorized",
+    "Unclassified", "Undecodable", "UnsupportedMediaType",
 ]  # fmt: skip
 
 
@@ -106,6 +106,12 @@ class Unauthorized(ApiError):
 
 class Forbidden(ApiError):
     code, reason = 403, "Forbidden"
+
+
+class ForbiddenPath(Forbidden):
+    """A path that is no resource's may not be asked for."""
+
+    always_details = True
 
 
 class NotFound(ApiError):

@@ -80,8 +80,15 @@ async def test_a_streaming_list_ends_with_a_marked_bookmark(served: Served) -> N
 async def test_a_watch_ends_in_time_with_a_bookmark(served: Served) -> None:
     _, client = served
     version = (await client.get(PATH)).json()["metadata"]["resourceVersion"]
-    stream = events(client, resourceVersion=version, timeoutSeconds="1", allowWatchBookmarks="true")
+    stream = events(client, resourceVersion=version, timeoutSeconds="3", allowWatchBookmarks="true")
     assert await take(stream, 2) == [("BOOKMARK", "")]
+
+
+async def test_a_watch_too_short_for_a_bookmark_has_none(served: Served) -> None:
+    _, client = served
+    assert await take(events(client, resourceVersion="0", timeoutSeconds="1", allowWatchBookmarks="true"), 9) == [
+        ("ADDED", "kube-root-ca.crt")
+    ]
 
 
 async def test_a_version_that_was_compacted_is_gone(served: Served) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import random
 import time
 from collections import OrderedDict
@@ -32,6 +33,7 @@ __all__ = ["ListOptions", "Listing", "Reader", "Seen", "WatchOptions", "parse_ve
 # A reflector's page loop takes seconds; older snapshots answer 410, as compacted ones do.
 _MAX_SNAPSHOTS = 32
 _BOOKMARK_SECONDS = 60.0
+_LAST_BOOKMARK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,7 @@ class Reader:
             if fresh and watch.initial_events is not False:
                 records = self._select(kind, self._storage.list(kind.storage_key, namespace), options)
                 first = [Seen("ADDED", views.body_of(kind, record)) for record in records]
-                if watch.initial_events:
+                if watch.initial_events and watch.bookmarks:
                     first.append(self._bookmark(kind, {"annotations": {"k8s.io/initial-events-end": "true"}}))
                 if first:
                     yield first
@@ -225,6 +227,8 @@ class Reader:
                 del records, first
             seconds = watch.timeout_seconds or 1_800 + random.random() * 1_800  # noqa: S311 spreads reconnections
             end = time.monotonic() + seconds
+            # As Kubernetes does: one a minute, and a last one while there is still time to hear it.
+            last_mark = end - _LAST_BOOKMARK_SECONDS if seconds > _LAST_BOOKMARK_SECONDS else math.inf
             next_mark = time.monotonic() + _BOOKMARK_SECONDS
             while not self._log.closed:
                 changes = feed.read(cursor)
@@ -238,9 +242,10 @@ class Reader:
                     continue
                 del changes, batch
                 now = time.monotonic()
-                if now >= min(next_mark, end):
+                if now >= min(next_mark, last_mark):
                     # Moved on for watchers without bookmarks too: a mark in the past would make the wait below spin.
                     next_mark = now + _BOOKMARK_SECONDS
+                    last_mark = math.inf if now >= last_mark else last_mark
                     if watch.bookmarks:
                         yield [self._bookmark(kind, {})]
                 if now >= end:
@@ -248,7 +253,7 @@ class Reader:
                 # Cleared before the log is read again, so that no change is slept through.
                 waiter.clear()
                 if feed.end() == cursor and not self._log.closed:
-                    await _wait(waiter, min(next_mark, end) - now)
+                    await _wait(waiter, min(next_mark, last_mark, end) - now)
         finally:
             feed.unsubscribe(waiter)
 

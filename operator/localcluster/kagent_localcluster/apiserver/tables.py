@@ -63,7 +63,7 @@ class TableWriter:
         self._told = True
         if seen.type == "BOOKMARK":
             partial = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
-            rows: list[JsonObject] = [{"cells": [""] * len(self._definitions()), "object": partial}]
+            rows: list[JsonObject] = [{**self._row(obj), "object": partial}]
         else:
             rows = [self._row(obj)]
         return {

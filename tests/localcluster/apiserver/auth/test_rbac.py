@@ -119,10 +119,33 @@ async def test_who_may_impersonate(api: ApiServer, http: httpx.AsyncClient, acco
     assert (await http.get(CONFIGMAPS, headers=grouped)).status_code == 200
 
 
-@pytest.mark.parametrize("header", ["Bearer wrong", "Basic YTpi", "Bearer"])
+@pytest.mark.parametrize("header", ["Bearer wrong", "Bearer"])
 async def test_bad_credentials_are_no_credentials(http: httpx.AsyncClient, header: str) -> None:
     answer = await http.get("/version", headers={"Authorization": header})
     assert (answer.status_code, answer.json()["reason"]) == (401, "Unauthorized")
+
+
+async def test_another_way_to_say_who_one_is_counts_for_nothing(http: httpx.AsyncClient) -> None:
+    answer = await http.get(CONFIGMAPS, headers={"Authorization": "Basic YTpi"})
+    assert (answer.status_code, answer.json()["reason"]) == (403, "Forbidden")
+    assert 'User "system:anonymous"' in answer.json()["message"]
+
+
+@pytest.mark.parametrize("header", ["Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-Scopes"])
+async def test_impersonating_something_of_nobody_is_refused(http: httpx.AsyncClient, header: str) -> None:
+    assert (await http.get(CONFIGMAPS, headers={header: "x"})).status_code == 400
+
+
+async def test_every_group_uid_and_extra_value_is_impersonated(http: httpx.AsyncClient) -> None:
+    headers = [("Impersonate-User", "jane"), ("Impersonate-Group", "devs"), ("Impersonate-Group", "ops"),
+               ("Impersonate-Uid", "7"), ("Impersonate-Extra-Example.com%2fScopes", "view")]  # fmt: skip
+    answer = await http.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", json={}, headers=headers)
+    assert answer.json()["status"]["userInfo"] == {
+        "username": "jane",
+        "groups": ["devs", "ops", "system:authenticated"],
+        "uid": "7",
+        "extra": {"example.com/scopes": ["view"]},
+    }
 
 
 async def test_anonymous_requests_see_health_and_nothing_else(api: ApiServer) -> None:

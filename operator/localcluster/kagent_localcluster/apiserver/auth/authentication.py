@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 from kagent_localcluster.apiserver.auth.rbac import Attributes, Authorizer
 from kagent_localcluster.apiserver.auth.tokens import TokenIssuer
 from kagent_localcluster.apiserver.auth.users import ANONYMOUS, MASTERS, User
-from kagent_localcluster.errors import Unauthorized
+from kagent_localcluster.errors import BadRequest, Unauthorized
 
 __all__ = ["Authenticator"]
 
 _ADMIN = User("kubernetes-admin", (MASTERS, "system:authenticated"))
+_EXTRA = "impersonate-extra-"
+_AUTHENTICATION = "authentication.k8s.io"
 _WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."  # noqa: S105 a protocol name's beginning
 
 
@@ -30,11 +33,17 @@ class Authenticator:
         Raises:
             Unauthorized: a token is given and is not good.
             Forbidden: the user may not impersonate whom the headers name.
+            BadRequest: the headers name groups, a UID or extra values, and nobody.
         """
         user = self._bearer(headers)
-        if not headers.get("impersonate-user"):
-            return user
-        return self._impersonate(user, headers)
+        extra = _extra(headers)
+        groups = tuple(part.strip() for part in headers.get("impersonate-group", "").split(",") if part.strip())
+        uid = headers.get("impersonate-uid", "")
+        if headers.get("impersonate-user"):
+            return self._impersonate(user, User(headers["impersonate-user"], groups, uid, extra))
+        if groups or uid or extra:
+            raise BadRequest("requested a group, UID or extra to impersonate without impersonating a user name")
+        return user
 
     def _bearer(self, headers: Mapping[str, str]) -> User:
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -43,7 +52,8 @@ class Authenticator:
             if not token:
                 return ANONYMOUS
         elif scheme.lower() != "bearer":
-            raise Unauthorized("Unauthorized")
+            # No other way to say who one is exists here; a real server passes over it too.
+            return ANONYMOUS
         user = self.user_of(token.strip())
         if user is None:
             raise Unauthorized("Unauthorized")
@@ -56,9 +66,13 @@ class Authenticator:
         found = self._tokens.check(token)
         return found.user if found else None
 
-    def _impersonate(self, user: User, headers: Mapping[str, str]) -> User:
-        name = headers["impersonate-user"]
-        groups = tuple(part.strip() for part in headers.get("impersonate-group", "").split(",") if part.strip())
+    def _impersonate(self, user: User, wanted: User) -> User:
+        """Return who is meant, with the groups that everybody of the kind has.
+
+        Raises:
+            Forbidden: the user may not be one of name, group, UID or extra value.
+        """
+        name, groups = wanted.name, wanted.groups
         if name.startswith("system:serviceaccount:") and name.count(":") == 3:
             _, _, namespace, account = name.split(":")
             self._authorizer.require(user, Attributes("impersonate", "", "serviceaccounts", "", namespace, account))
@@ -68,9 +82,24 @@ class Authenticator:
         for group in groups:
             if not group.startswith("system:serviceaccounts"):
                 self._authorizer.require(user, Attributes("impersonate", "", "groups", name=group))
+        if wanted.uid:
+            self._authorizer.require(user, Attributes("impersonate", _AUTHENTICATION, "uids", name=wanted.uid))
+        for key, values in wanted.extra:
+            for value in values:
+                asked = Attributes("impersonate", _AUTHENTICATION, "userextras", key, name=value)
+                self._authorizer.require(user, asked)
         if name != ANONYMOUS.name and "system:authenticated" not in groups:
             groups = (*groups, "system:authenticated")
-        return User(name, groups)
+        return User(name, groups, wanted.uid, wanted.extra)
+
+
+def _extra(headers: Mapping[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found = {
+        unquote(name.removeprefix(_EXTRA)): tuple(part.strip() for part in value.split(","))
+        for name, value in headers.items()
+        if name.startswith(_EXTRA)
+    }
+    return tuple(sorted(found.items()))
 
 
 def _websocket_token(protocols: str) -> str:

@@ -39,11 +39,30 @@ def refuse_escalation(
         asked = Attributes("bind", RBAC_GROUP, plural, "", namespace, role_name)
         record = storage.get(f"{RBAC_GROUP}/{plural}", place, role_name)
         wanted: list[Rule] = list(authorizer.role_rules(record.load())) if record else []
-    if not authorizer.allows(user, asked) and not authorizer.covers(user, namespace, wanted):
-        raise Forbidden(
-            f'{plural}.{RBAC_GROUP} "{asked.name}" is forbidden: user "{user.name}" (groups={list(user.groups)}) is '
-            "attempting to grant RBAC permissions not currently held",
-            kind=plural,
-            name=asked.name,
-            group=RBAC_GROUP,
-        )
+    if authorizer.allows(user, asked) or not (missing := authorizer.missing(user, namespace, wanted)):
+        return
+    written = new["kind"].lower() + "s"
+    groups = " ".join(f'"{group}"' for group in user.groups)
+    raise Forbidden(
+        f'{written}.{RBAC_GROUP} "{name}" is forbidden: user "{user.name}" (groups=[{groups}]) is attempting to grant '
+        "RBAC permissions not currently held:\n" + "\n".join(_compacted(missing)),
+        kind=written,
+        name=name,
+        group=RBAC_GROUP,
+    )
+
+
+def _compacted(missing: list[Attributes]) -> list[str]:
+    """Write rights down as Kubernetes does: one line for a resource with all its verbs."""
+    verbs: dict[str, list[str]] = {}
+    for right in missing:
+        if right.path:
+            what = f'NonResourceURLs:["{right.path}"]'
+        else:
+            what = f'APIGroups:["{right.group}"], Resources:["{right.full_resource}"]'
+            what += f', ResourceNames:["{right.name}"]' if right.name else ""
+        held = verbs.setdefault(what, [])
+        if right.verb not in held:
+            held.append(right.verb)
+    listed = ((what, " ".join(f'"{verb}"' for verb in held)) for what, held in verbs.items())
+    return sorted(f"{{{what}, Verbs:[{held}]}}" for what, held in listed)

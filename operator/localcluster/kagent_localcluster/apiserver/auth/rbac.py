@@ -13,7 +13,7 @@ from kagent_localcluster.apiserver.jsonvalue import list_at, object_at, objects_
 from kagent_localcluster.apiserver.records import Record
 from kagent_localcluster.apiserver.selectors import selector_matches
 from kagent_localcluster.apiserver.storage import Storage, StoredChange
-from kagent_localcluster.errors import Forbidden
+from kagent_localcluster.errors import Forbidden, ForbiddenPath
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["Attributes", "Authorizer", "Rule"]
@@ -80,12 +80,24 @@ def _path_fits(pattern: str, path: str) -> bool:
 
 class _Binding(NamedTuple):
     namespace: str
+    name: str
     subjects: tuple[JsonObject, ...]
     role_kind: str
     role_name: str
 
-    def names(self, user: User) -> bool:
-        return any(_is_subject(subject, user, self.namespace) for subject in self.subjects)
+    def subject_of(self, user: User) -> JsonObject | None:
+        """Return the subject that the user is, None when the binding means somebody else."""
+        return next((subject for subject in self.subjects if _is_subject(subject, user, self.namespace)), None)
+
+    def describe(self, subject: JsonObject) -> str:
+        """Say who gets what, in the words that Kubernetes gives as the reason of a right."""
+        kind, name = subject.get("kind", ""), subject.get("name", "")
+        if kind == "ServiceAccount":
+            name = f"{name}/{subject.get('namespace') or self.namespace}"
+        binding = (
+            f'RoleBinding "{self.name}/{self.namespace}"' if self.namespace else f'ClusterRoleBinding "{self.name}"'
+        )
+        return f'{binding} of {self.role_kind} "{self.role_name}" to {kind} "{name}"'
 
 
 def _is_subject(subject: JsonObject, user: User, namespace: str) -> bool:
@@ -118,6 +130,15 @@ class Authorizer:
     def allows(self, user: User, asked: Attributes) -> bool:
         return user.is_master or any(rule.allows(asked) for rule in self.rules(user, asked.namespace))
 
+    def reason(self, user: User, asked: Attributes) -> str | None:
+        """Return why a user may do something, in a real server's words; None when no role allows it."""
+        if user.is_master:
+            return ""
+        for binding, subject in self._bound(user, asked.namespace):
+            if any(rule.allows(asked) for rule in self._role(binding)):
+                return f"RBAC: allowed by {binding.describe(subject)}"
+        return None
+
     def require(self, user: User, asked: Attributes) -> None:
         """Refuse what the user may not do.
 
@@ -127,7 +148,7 @@ class Authorizer:
         if self.allows(user, asked):
             return
         if asked.path:
-            raise Forbidden(f'forbidden: User "{user.name}" cannot {asked.verb} path "{asked.path}"')
+            raise ForbiddenPath(f'forbidden: User "{user.name}" cannot {asked.verb} path "{asked.path}"')
         where = f' in the namespace "{asked.namespace}"' if asked.namespace else " at the cluster scope"
         qualified = f"{asked.resource}.{asked.group}" if asked.group else asked.resource
         shown = f'{qualified} "{asked.name}"' if asked.name else qualified
@@ -141,16 +162,20 @@ class Authorizer:
 
     def rules(self, user: User, namespace: str) -> Iterator[Rule]:
         """Yield the rules that hold for the user in a namespace ("" for the cluster)."""
-        for binding in self._all_bindings():
-            if (not binding.namespace or binding.namespace == namespace) and binding.names(user):
-                yield from self._role(binding)
+        for binding, _ in self._bound(user, namespace):
+            yield from self._role(binding)
 
-    def covers(self, user: User, namespace: str, wanted: list[Rule]) -> bool:
-        """Tell whether the user already holds every right of the rules (no escalation by writing roles)."""
+    def _bound(self, user: User, namespace: str) -> Iterator[tuple[_Binding, JsonObject]]:
+        for binding in self._all_bindings():
+            if binding.namespace in ("", namespace) and (subject := binding.subject_of(user)) is not None:
+                yield binding, subject
+
+    def missing(self, user: User, namespace: str, wanted: list[Rule]) -> list[Attributes]:
+        """Return the rights of some rules that the user does not hold (no escalation by writing roles)."""
+        if user.is_master:
+            return []
         held = list(self.rules(user, namespace))
-        return user.is_master or all(
-            any(rule.allows(part) for rule in held) for rule in wanted for part in _parts(rule)
-        )
+        return [part for rule in wanted for part in _parts(rule) if not any(rule.allows(part) for rule in held)]
 
     def _all_bindings(self) -> list[_Binding]:
         if self._bindings is None:
@@ -198,17 +223,19 @@ def parse_rule(rule: JsonObject) -> Rule:
 
 
 def _parts(rule: Rule) -> Iterator[Attributes]:
-    for verb in rule.verbs:
+    for verb in sorted(rule.verbs):
         for path in rule.paths:
             yield Attributes(verb, path=path)
-        for group in rule.groups:
-            for resource in rule.resources:
+        for group in sorted(rule.groups):
+            for resource in sorted(rule.resources):
                 plain, _, subresource = resource.partition("/")
-                for name in rule.names or ("",):
+                for name in sorted(rule.names) or ("",):
                     yield Attributes(verb, group, plain, subresource, name=name)
 
 
 def _binding(record: Record) -> _Binding:
     obj = record.load()
     role: JsonObject = object_at(obj, "roleRef")
-    return _Binding(record.namespace, tuple(objects_at(obj, "subjects")), role.get("kind", ""), role.get("name", ""))
+    return _Binding(
+        record.namespace, record.name, tuple(objects_at(obj, "subjects")), role.get("kind", ""), role.get("name", "")
+    )

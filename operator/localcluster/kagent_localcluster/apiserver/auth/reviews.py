@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 
 from kagent_localcluster.apiserver.auth.authentication import Authenticator
 from kagent_localcluster.apiserver.auth.rbac import Attributes, Authorizer
@@ -11,8 +12,10 @@ from kagent_localcluster.apiserver.auth.users import User
 from kagent_localcluster.apiserver.jsonvalue import is_object, list_at, object_at
 from kagent_localcluster.apiserver.kinds import Kind
 from kagent_localcluster.apiserver.meta import now
+from kagent_localcluster.apiserver.patching.managed import Manager, track_update
 from kagent_localcluster.apiserver.storage import Storage
-from kagent_localcluster.errors import BadRequest, Invalid, MethodNotAllowed, NotFound
+from kagent_localcluster.apiserver.validating import empty_object
+from kagent_localcluster.errors import BadRequest, Cause, Invalid, MethodNotAllowed, NotFound
 from kagent_localcluster.seams import JsonObject
 
 __all__ = ["Reviewer"]
@@ -34,28 +37,33 @@ class Reviewer:
         self._authorizer = authorizer
         self._tokens = tokens
 
-    def review(self, kind: Kind, user: User, namespace: str, body: JsonObject) -> JsonObject:
-        """Return the body with its status filled in.
+    def review(self, kind: Kind, user: User, namespace: str, body: JsonObject, manager: str) -> JsonObject:
+        """Return the body with its status filled in; ``manager`` is who asks, as managedFields name it.
 
         Raises:
-            Invalid: the review asks nothing.
+            Invalid: the review asks nothing, or two things.
             MethodNotAllowed: the kind is no review.
         """
         obj: JsonObject = {**body, "apiVersion": kind.api_version, "kind": kind.kind}
-        metadata = object_at(obj, "metadata")
-        obj["metadata"] = {**metadata, "creationTimestamp": metadata.get("creationTimestamp") or now()}
+        obj["metadata"] = {**object_at(obj, "metadata"), **({"namespace": namespace} if namespace else {})}
+        obj.pop("status", None)
         spec = object_at(obj, "spec")
+        if managed := track_update(kind.schema, obj, empty_object(kind), [], Manager(manager, "Update")):
+            obj["metadata"]["managedFields"] = managed
         match kind.kind:
             case "SelfSubjectReview":
+                obj["metadata"]["creationTimestamp"] = now()
                 obj["status"] = {"userInfo": user.info()}
             case "TokenReview":
                 obj["status"] = self._token_review(spec)
             case "SelfSubjectAccessReview":
-                obj["status"] = self._access(user, spec)
+                obj["status"] = self._access(kind, user, spec)
             case "SubjectAccessReview" | "LocalSubjectAccessReview":
-                obj["status"] = self._subject_access(spec, namespace)
+                obj["status"] = self._subject_access(kind, spec, namespace)
             case "SelfSubjectRulesReview":
-                obj["status"] = self._rules(user, spec.get("namespace", ""))
+                if not spec.get("namespace"):
+                    raise BadRequest("no namespace on request")
+                obj["status"] = self._rules(user, spec["namespace"])
             case _:
                 raise MethodNotAllowed(f"{kind.qualified} cannot be created")
         return obj
@@ -63,7 +71,7 @@ class Reviewer:
     def _token_review(self, spec: JsonObject) -> JsonObject:
         token = spec.get("token", "")
         if not token:
-            raise Invalid("TokenReview: spec.token: Required value")
+            raise BadRequest("token is required for TokenReview in authentication")
         audiences = tuple(list_at(spec, "audiences"))
         if not audiences and (user := self._authenticator.user_of(token)) is not None:
             return {"authenticated": True, "user": user.info(), "audiences": [ISSUER]}
@@ -72,17 +80,24 @@ class Reviewer:
             return {"authenticated": False, "user": {}, "error": "the token is not good for the audiences asked for"}
         return {"authenticated": True, "user": found.user.info(), "audiences": list(found.audiences)}
 
-    def _subject_access(self, spec: JsonObject, namespace: str) -> JsonObject:
+    def _subject_access(self, kind: Kind, spec: JsonObject, namespace: str) -> JsonObject:
         if not spec.get("user") and not spec.get("groups"):
-            raise Invalid(
-                'SubjectAccessReview: spec.user: Invalid value: "": at least one of user or group must be specified'
-            )
-        if namespace and object_at(spec, "resourceAttributes").get("namespace") != namespace:
-            raise Invalid("LocalSubjectAccessReview: spec.resourceAttributes.namespace must match metadata.namespace")
-        return self._access(User(spec.get("user", ""), tuple(list_at(spec, "groups"))), spec)
+            raise _refusal(kind, "spec.user", 'Invalid value: "": at least one of user or group must be specified')
+        if namespace:
+            asked = object_at(spec, "resourceAttributes").get("namespace", "")
+            if is_object(spec.get("nonResourceAttributes")):
+                message = f"Invalid value: {_shown(spec)}: disallowed on this kind of request"
+                raise _refusal(kind, "spec.nonResourceAttributes", message)
+            if asked != namespace:
+                message = f'Invalid value: "{asked}": must match metadata.namespace'
+                raise _refusal(kind, "spec.resourceAttributes.namespace", message)
+        return self._access(kind, User(spec.get("user", ""), tuple(list_at(spec, "groups"))), spec)
 
-    def _access(self, user: User, spec: JsonObject) -> JsonObject:
+    def _access(self, kind: Kind, user: User, spec: JsonObject) -> JsonObject:
         resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+        if is_object(resource) and is_object(other):
+            message = f"Invalid value: {_shown(spec)}: cannot be specified in combination with resourceAttributes"
+            raise _refusal(kind, "spec.nonResourceAttributes", message)
         if is_object(resource):
             asked = Attributes(
                 resource.get("verb", ""),
@@ -95,12 +110,12 @@ class Reviewer:
         elif is_object(other):
             asked = Attributes(other.get("verb", ""), path=other.get("path", ""))
         else:
-            raise Invalid(
-                "spec: Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            message = (
+                "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
             )
-        if self._authorizer.allows(user, asked):
-            return {"allowed": True, "reason": "RBAC: allowed by role" if not user.is_master else ""}
-        return {"allowed": False, "reason": ""}
+            raise _refusal(kind, "spec.resourceAttributes", message)
+        reason = self._authorizer.reason(user, asked)
+        return {"allowed": reason is not None, **({"reason": reason} if reason else {})}
 
     def _rules(self, user: User, namespace: str) -> JsonObject:
         if user.is_master:
@@ -126,17 +141,23 @@ class Reviewer:
         """
         spec = object_at(body, "spec")
         seconds = spec.get("expirationSeconds") or _DEFAULT_SECONDS
-        if not isinstance(seconds, int) or not _MIN_SECONDS <= seconds <= _MAX_SECONDS:
-            raise Invalid(
-                f"TokenRequest: spec.expirationSeconds: Invalid value: {seconds}: may not specify a duration less than "
-                "10 minutes"
-            )
+        if not isinstance(seconds, int):
+            raise BadRequest("spec.expirationSeconds must be a whole number")
+        if not _MIN_SECONDS <= seconds <= _MAX_SECONDS:
+            limit = "less than 10 minutes" if seconds < _MIN_SECONDS else "larger than 2^32 seconds"
+            message = f"Invalid value: {seconds}: may not specify a duration {limit}"
+            raise _token_refusal("", "spec.expirationSeconds", message)
+        given = object_at(body, "metadata").get("name", "")
+        if given not in ("", name):
+            message = f'Invalid value: "{given}": must match the service account name if specified'
+            raise _token_refusal(name, "metadata.name", message)
         reference = spec.get("boundObjectRef")
         bound: tuple[str, str, str] | None = None
         if is_object(reference):
             kind, target = reference.get("kind", ""), reference.get("name", "")
             if kind not in ("Pod", "Secret"):
-                raise BadRequest(f"cannot bind token to object of type {kind}")
+                group, _, version = str(reference.get("apiVersion", "")).rpartition("/")
+                raise BadRequest(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
             record = self._storage.get(f"/{kind.lower()}s", namespace, target)
             if record is None or reference.get("uid") not in (None, "", record.uid):
                 raise NotFound(f'{kind.lower()}s "{target}" not found', kind=f"{kind.lower()}s", name=target)
@@ -164,3 +185,22 @@ class Reviewer:
             raise NotFound(f'serviceaccounts "{name}" not found', kind="serviceaccounts", name=name)
         issued = self._tokens.issue(namespace, name, record.uid, audiences=audiences, seconds=seconds, bound=bound)
         return issued.token, issued.expires
+
+
+def _shown(spec: JsonObject) -> str:
+    """Write what is asked of a path as Go shows its struct."""
+    other = object_at(spec, "nonResourceAttributes")
+    return json.dumps({"Path": other.get("path", ""), "Verb": other.get("verb", "")}, separators=(",", ":"))
+
+
+def _refusal(kind: Kind, field: str, message: str) -> Invalid:
+    """Return the 422 of a review; a real server leaves its kind out."""
+    cause = Cause(field, message)
+    text = f'.{kind.group} "" is invalid: {field}: {message}'
+    return Invalid(text, group=kind.group, causes=(cause,))
+
+
+def _token_refusal(name: str, field: str, message: str) -> Invalid:
+    group = "authentication.k8s.io"
+    text = f'TokenRequest.{group} "{name}" is invalid: {field}: {message}'
+    return Invalid(text, kind="TokenRequest", name=name, group=group, causes=(Cause(field, message),))

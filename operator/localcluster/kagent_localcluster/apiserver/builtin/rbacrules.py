@@ -49,7 +49,9 @@ def check_binding(new: JsonObject, old: JsonObject | None) -> Iterator[Cause]:
     for index, subject in enumerate(objects_at(new, "subjects")):
         yield from _check_subject(subject, f"subjects[{index}]", namespaced)
     if old is not None and role != object_at(old, "roleRef"):
-        yield invalid("roleRef", role, "cannot change roleRef")
+        # Shown as Go's struct, not as JSON.
+        shown = {"APIGroup": role.get("apiGroup", ""), "Kind": role.get("kind", ""), "Name": role.get("name", "")}
+        yield invalid("roleRef", shown, "cannot change roleRef")
 
 
 def _check_subject(subject: JsonObject, where: str, namespaced: bool) -> Iterator[Cause]:

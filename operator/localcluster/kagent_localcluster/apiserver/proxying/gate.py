@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from kagent_localcluster.apiserver.kinds import Kind
 from kagent_localcluster.apiserver.proxying.forwarding import Target, forward
-from kagent_localcluster.apiserver.proxying.logs import serve_log
+from kagent_localcluster.apiserver.proxying.logs import NO_NODE, serve_log
 from kagent_localcluster.apiserver.reading import Reader
 from kagent_localcluster.apiserver.web.messages import Request
 from kagent_localcluster.apiserver.web.routing import RequestInfo
@@ -38,10 +38,10 @@ class ProxyGate:
         name = info.name if info.subresource != "proxy" else _parse_name(info.name)[1]
         obj = self._reader.get(kind, info.namespace, name).load()
         backend = self.backend
-        if backend is None:
-            raise ServiceUnavailable("no node is running in this local cluster: it serves the API only")
         if info.subresource == "log":
             await serve_log(request, backend, obj)
+        elif backend is None:
+            raise ServiceUnavailable(NO_NODE)
         elif info.subresource == "portforward":
             from kagent_localcluster.apiserver.proxying.portforward import serve_portforward
 

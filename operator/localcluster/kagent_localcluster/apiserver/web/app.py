@@ -26,6 +26,7 @@ from kagent_localcluster.apiserver.proxying.gate import ProxyGate
 from kagent_localcluster.apiserver.selectors import selected_name
 from kagent_localcluster.apiserver.web.messages import Message, Receive, Request, Scope, Send, send, send_json
 from kagent_localcluster.apiserver.web.negotiation import decode_object
+from kagent_localcluster.apiserver.web.options import write_options
 from kagent_localcluster.apiserver.web.resources import ResourceHandler
 from kagent_localcluster.apiserver.web.routing import RequestInfo, parse_request
 from kagent_localcluster.errors import (
@@ -130,7 +131,8 @@ class WebApp:
         if info.verb != "create":
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
         body = decode_object(request.content_type, await request.body())
-        await send_json(request, 201, self.reviewer.review(kind, user, info.namespace, body))
+        manager = write_options(request, info, user).manager
+        await send_json(request, 201, self.reviewer.review(kind, user, info.namespace, body, manager))
 
     async def _token(self, request: Request, info: RequestInfo) -> None:
         if info.verb != "create":

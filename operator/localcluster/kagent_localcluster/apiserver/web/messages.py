@@ -79,9 +79,11 @@ class Request:
         self.method: str = scope.get("method", "GET")
         self.path: str = scope["path"]
         self.query = Query(scope.get("query_string", b""))
-        self.headers: dict[str, str] = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        # A header given several times is a list (RFC 9110, 5.3), as Impersonate-Group may be.
+        self.headers: dict[str, str] = {}
+        for raw, value in scope["headers"]:
+            name, text = raw.decode("latin-1"), value.decode("latin-1")
+            self.headers[name] = f"{self.headers[name]},{text}" if name in self.headers else text
 
     def warn(self, text: str) -> None:
         """Have the answer carry a warning, which clients print."""
