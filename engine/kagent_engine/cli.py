@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     skills = commands.add_parser("skills-init", help="fetch an agent's skills from git, OCI registries and S3")
     skills.add_argument("--file", type=Path, help="what to fetch (default /etc/kagent/skills-init/config.json)")
 
-    check = commands.add_parser("check", help="say hello to an agent over each dialect it speaks")
+    check = commands.add_parser("check", help="hold any agent to the contract of docs/own-agents.md")
     check.add_argument("url", metavar="URL")
     check.add_argument("--message", default="Hello", help="what to say (default %(default)s)")
     check.add_argument("--timeout", type=float, default=60.0, help="seconds to wait for each answer")
