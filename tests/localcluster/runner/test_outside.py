@@ -40,6 +40,8 @@ def test_credentials_are_decoded_for_the_header() -> None:
 def test_a_pod_goes_through_us_for_http_and_as_the_person_does_for_https() -> None:
     variables = Outside.from_settings(SETTINGS).pod_variables("http://me:tok@127.0.0.1:1")
     assert variables["HTTP_PROXY"] == variables["http_proxy"] == "http://me:tok@127.0.0.1:1"
+    assert variables["ws_proxy"] == variables["http_proxy"]
+    assert variables["NODE_USE_ENV_PROXY"] == "1"
     assert variables["HTTPS_PROXY"] == "http://proxy.corp:3129"
     exceptions = variables["NO_PROXY"].split(",")
     assert exceptions[:3] == ["localhost", "127.0.0.1", "::1"]

@@ -309,7 +309,8 @@ async def test_connect_tunnels_to_a_cluster_name(house: House) -> None:
     assert b"GET /inside" in await reader.readuntil(b"|me|")
 
 
-async def test_a_web_socket_upgrade_becomes_a_tunnel(house: House) -> None:
+@pytest.mark.parametrize("scheme", [b"http", b"ws"])
+async def test_a_web_socket_upgrade_becomes_a_tunnel(house: House, scheme: bytes) -> None:
     async def switch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         _, headers, _ = await read_request(reader)
         assert headers["upgrade"] == "websocket"
@@ -320,7 +321,7 @@ async def test_a_web_socket_upgrade_becomes_a_tunnel(house: House) -> None:
 
     await house.serve("ws", switch)
     reader, writer = await house.raw()
-    head = b"GET http://ws.home/ HTTP/1.1\r\nhost: ws.home\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
+    head = b"GET %s://ws.home/ HTTP/1.1\r\nhost: ws.home\r\nconnection: Upgrade\r\nupgrade: websocket\r\n" % scheme
     writer.write(head + house.authorization + b"\r\n")
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
     writer.write(b"ping")

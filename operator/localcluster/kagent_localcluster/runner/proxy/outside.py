@@ -61,6 +61,8 @@ class Outside:
         """Return a Pod's proxy variables: cluster and plain http through ours, https as the person does it."""
         no_proxy = ",".join([LOOPBACK, *self._kept_exceptions()])
         variables = {"HTTP_PROXY": own_proxy, "http_proxy": own_proxy, "NO_PROXY": no_proxy, "no_proxy": no_proxy}
+        variables["ws_proxy"] = own_proxy  # aiohttp asks for a WebSocket's proxy by its own scheme
+        variables["NODE_USE_ENV_PROXY"] = "1"  # Node looks at the others from 22.21 and 24 on, when this is set
         if self.https_url:
             variables |= {"HTTPS_PROXY": self.https_url, "https_proxy": self.https_url}
         return variables

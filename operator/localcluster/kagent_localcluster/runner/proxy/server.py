@@ -134,7 +134,7 @@ def _destination(head: Head) -> _Destination:
         if not host or not digits.isdigit():
             raise Refused(400, f"{_shown(head)}: CONNECT needs HOST:PORT")
         return _Destination(host.strip("[]"), int(digits), b"")
-    if not host or url.schema != b"http":
+    if not host or url.schema not in (b"http", b"ws"):  # aiohttp asks for a WebSocket by its own scheme
         raise Refused(400, f"{_shown(head)}: a proxy expects an absolute http URL")
     path = (url.path or b"/") + (b"?" + url.query if url.query else b"")
     return _Destination(host, port or 80, path)
