@@ -39,7 +39,24 @@ MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {
         "created_at BIGINT NOT NULL, PRIMARY KEY (token, user_id))",
         "CREATE INDEX share_access_by_user ON session_share_access (user_id)",
         "CREATE INDEX task_by_state ON task (user_id, state)",
-    )
+    ),
+    3: (
+        "CREATE TABLE lg_checkpoint (user_id VARCHAR(255) NOT NULL, thread_id VARCHAR(255) NOT NULL, "
+        "checkpoint_ns VARCHAR(255) NOT NULL, checkpoint_id VARCHAR(255) NOT NULL, parent_checkpoint_id VARCHAR(255), "
+        "checkpoint TEXT NOT NULL, extra TEXT NOT NULL, type TEXT NOT NULL, version INTEGER NOT NULL, "
+        "created_at BIGINT NOT NULL, PRIMARY KEY (user_id, thread_id, checkpoint_ns, checkpoint_id))",
+        "CREATE TABLE lg_checkpoint_write (user_id VARCHAR(255) NOT NULL, thread_id VARCHAR(255) NOT NULL, "
+        "checkpoint_ns VARCHAR(255) NOT NULL, checkpoint_id VARCHAR(255) NOT NULL, task_id VARCHAR(255) NOT NULL, "
+        "write_idx INTEGER NOT NULL, channel TEXT NOT NULL, type TEXT NOT NULL, value TEXT NOT NULL, "
+        "created_at BIGINT NOT NULL, "
+        "PRIMARY KEY (user_id, thread_id, checkpoint_ns, checkpoint_id, task_id, write_idx))",
+        "CREATE TABLE crewai_memory (id VARCHAR(64) NOT NULL, user_id VARCHAR(255) NOT NULL, "
+        "thread_id VARCHAR(255) NOT NULL, data TEXT NOT NULL, created_at BIGINT NOT NULL, PRIMARY KEY (id))",
+        "CREATE INDEX crewai_memory_by_thread ON crewai_memory (user_id, thread_id, created_at)",
+        "CREATE TABLE crewai_flow_state (user_id VARCHAR(255) NOT NULL, thread_id VARCHAR(255) NOT NULL, "
+        "flow_uuid VARCHAR(255) NOT NULL, method_name VARCHAR(255) NOT NULL, state TEXT NOT NULL, "
+        "updated_at BIGINT NOT NULL, PRIMARY KEY (user_id, thread_id, flow_uuid, method_name))",
+    ),
 }
 
 _DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}

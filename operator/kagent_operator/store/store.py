@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kagent_operator.store.database import Database
 from kagent_operator.store.feedback import Feedbacks
+from kagent_operator.store.frameworks import Frameworks
 from kagent_operator.store.memories import Memories
 from kagent_operator.store.sessions import Sessions
 from kagent_operator.store.shares import Shares
@@ -24,6 +25,7 @@ class Store:
         self.feedback = Feedbacks(database)
         self.shares = Shares(database)
         self.memories = Memories(database)
+        self.frameworks = Frameworks(database)
 
     @classmethod
     async def open(cls, address: str | Path) -> Store:

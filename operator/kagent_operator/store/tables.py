@@ -11,11 +11,11 @@ from typing import Final
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 __all__ = [
-    "SCHEMA_VERSION", "event", "feedback", "memory", "metadata", "schema_version", "session", "share", "share_access",
-    "task",
+    "SCHEMA_VERSION", "crewai_flow_state", "crewai_memory", "event", "feedback", "lg_checkpoint", "lg_checkpoint_write",
+    "memory", "metadata", "schema_version", "session", "share", "share_access", "task",
 ]  # fmt: skip
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 metadata = MetaData()
 
@@ -113,4 +113,57 @@ memory = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Index("memory_by_agent", "agent_name", "user_id"),
+)
+
+# Upstream's engines for LangGraph and CrewAI keep their state in the next four.
+lg_checkpoint = Table(
+    "lg_checkpoint",
+    metadata,
+    Column("user_id", String(255), primary_key=True),
+    Column("thread_id", String(255), primary_key=True),
+    Column("checkpoint_ns", String(255), primary_key=True),
+    Column("checkpoint_id", String(255), primary_key=True),
+    Column("parent_checkpoint_id", String(255)),
+    Column("checkpoint", Text, nullable=False),
+    Column("extra", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+lg_checkpoint_write = Table(
+    "lg_checkpoint_write",
+    metadata,
+    Column("user_id", String(255), primary_key=True),
+    Column("thread_id", String(255), primary_key=True),
+    Column("checkpoint_ns", String(255), primary_key=True),
+    Column("checkpoint_id", String(255), primary_key=True),
+    Column("task_id", String(255), primary_key=True),
+    Column("write_idx", Integer, primary_key=True, autoincrement=False),
+    Column("channel", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+crewai_memory = Table(
+    "crewai_memory",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("user_id", String(255), nullable=False),
+    Column("thread_id", String(255), nullable=False),
+    Column("data", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("crewai_memory_by_thread", "user_id", "thread_id", "created_at"),
+)
+
+crewai_flow_state = Table(
+    "crewai_flow_state",
+    metadata,
+    Column("user_id", String(255), primary_key=True),
+    Column("thread_id", String(255), primary_key=True),
+    Column("flow_uuid", String(255), primary_key=True),
+    Column("method_name", String(255), primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
 )

@@ -6,13 +6,15 @@ import asyncio
 import signal
 import sqlite3
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from kagent_operator.store import NewerDatabase, Store, StoreError
-from kagent_operator.store.database import moment_of, rfc3339
+from kagent_operator.store.database import MIGRATIONS, moment_of, rfc3339
+from kagent_operator.store.tables import SCHEMA_VERSION
 
 
 async def test_a_fresh_file_gets_the_schema_and_keeps_its_content(tmp_path: Path) -> None:
@@ -49,8 +51,37 @@ async def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path:
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE schema_version SET version = 99")
     raw.close()
-    with pytest.raises(NewerDatabase, match="schema version 99, this program knows 2"):
+    with pytest.raises(NewerDatabase, match="schema version 99, this program knows 3"):
         await Store.open(path)
+
+
+def schema_of(path: Path) -> dict[str, set[str]]:
+    with closing(sqlite3.connect(path)) as raw:
+        names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")]
+        return {name: {row[1] for row in raw.execute(f"PRAGMA table_info({name})")} for name in names}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_a_database_of_an_older_version_is_brought_up_to_date_with_all_it_holds(
+    tmp_path: Path, version: int
+) -> None:
+    path, fresh = tmp_path / "gateway.db", tmp_path / "fresh.db"
+    async with await Store.open(path) as store, await Store.open(fresh):
+        await store.sessions.put("u", "s", agent_id="a", name="kept")
+        await store.sessions.add_event("u", "s", "e", '{"text":"kept"}')
+    with closing(sqlite3.connect(path)) as raw:
+        for later in range(version + 1, SCHEMA_VERSION + 1):
+            for statement in MIGRATIONS[later]:
+                what, name = statement.split()[1:3]
+                raw.execute(f"DROP {what} IF EXISTS {name}")
+        raw.execute(f"UPDATE schema_version SET version = {version}")
+        raw.commit()
+    async with await Store.open(path) as store:
+        session = await store.sessions.get("u", "s")
+        assert session is not None
+        assert session.name == "kept"
+        assert [event.data for event in await store.sessions.events("u", "s")] == ['{"text":"kept"}']
+    assert schema_of(path) == schema_of(fresh)
 
 
 async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from kagent_operator.store import NewerDatabase, Store, TaskOwned
+from kagent_operator.store.database import MIGRATIONS
 from kagent_operator.store.memories import NewMemory
+from kagent_operator.store.tables import SCHEMA_VERSION, metadata
 
 
 def unprivileged() -> str | None:
@@ -26,9 +28,15 @@ def unprivileged() -> str | None:
     return next((name for name in ("postgres", "nobody") if name in names), None)
 
 
+def program(name: str) -> str | None:
+    """Find a server program; Debian keeps them out of the PATH."""
+    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return shutil.which(name) or (str(debian[-1]) if debian else None)
+
+
 @pytest.fixture(scope="module")
 def url() -> Generator[str]:
-    initdb, postgres = shutil.which("initdb"), shutil.which("postgres")
+    initdb, postgres = program("initdb"), program("postgres")
     if not initdb or not postgres:
         pytest.skip("PostgreSQL's programs are not installed on this machine")
     user = unprivileged()
@@ -85,6 +93,27 @@ async def test_everything_works_on_postgresql_too(url: str) -> None:
         assert best[0].content == "cats"
         assert await store.sessions.delete("u", "s")
         assert await replica.tasks.of_session("u", "s") == []
+
+
+async def test_an_older_schema_is_brought_up_to_date_with_all_it_holds(url: str) -> None:
+    from sqlalchemy import inspect, text
+
+    async with await Store.open(url) as store:
+        await store.sessions.put("migrated", "s", agent_id="a", name="kept")
+        database = store._database  # pyright: ignore[reportPrivateUsage] - its schema is made older
+        async with database.write() as connection:
+            for version in range(2, SCHEMA_VERSION + 1):
+                for statement in MIGRATIONS[version]:
+                    what, name = statement.split()[1:3]
+                    await connection.execute(text(f"DROP {what} IF EXISTS {name} CASCADE"))
+            await connection.execute(text("UPDATE schema_version SET version = 1"))
+    stores = await asyncio.gather(*(Store.open(url) for _ in range(3)))
+    assert await stores[1].sessions.get("migrated", "s") is not None
+    async with stores[0]._database.read() as connection:  # pyright: ignore[reportPrivateUsage]
+        names = await connection.run_sync(lambda bare: inspect(bare).get_table_names())
+    assert set(names) == set(metadata.tables)
+    for store in stores:
+        await store.close()
 
 
 async def test_a_newer_schema_is_refused_on_postgresql_too(url: str) -> None:
