@@ -109,7 +109,7 @@ class Agent:
                 return Failed("SESSION_UNAVAILABLE", str(error))
             outcome = await self._run(session, request, emit)
         if self.compaction is not None and not isinstance(outcome, Paused):
-            self._compacting[key] = asyncio.create_task(self._compact(request.context, self.compaction))
+            self._compacting[key] = asyncio.create_task(self._compact(request, self.compaction))
             self._compacting[key].add_done_callback(lambda _: self._compacting.pop(key, None))
         return outcome
 
@@ -138,8 +138,9 @@ class Agent:
         if self.summarizer is not None:
             await self.summarizer.aclose()
 
-    async def _compact(self, context: CallContext, rules: CompactionRules) -> None:
+    async def _compact(self, request: TurnRequest, rules: CompactionRules) -> None:
         """Summarise what has grown old; the session's next turn waits until this is done."""
+        context = request.context
         lock = self._locks.setdefault((context.session_id, context.user_id), asyncio.Lock())
         async with lock:
             try:
@@ -147,7 +148,7 @@ class Agent:
                 events = plan(session.events, rules) if session else []
                 if session is None or not events or open_pause(session.events):
                     return
-                summary = await summarise(self.summarizer or self.model, events, rules)
+                summary = await summarise(self.summarizer or self.model, events, rules, request.api_key)
                 if summary is not None:
                     author = Author(self.name, f"e-{uuid.uuid4()}")
                     await self.store.append(session, [author.compaction(summary)])

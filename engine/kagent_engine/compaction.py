@@ -57,8 +57,10 @@ def plan(events: Sequence[JsonObject], rules: CompactionRules) -> list[JsonObjec
     return [event for event in plain if as_text(event.get("invocation_id")) in wanted]
 
 
-async def summarise(model: Model, events: Sequence[JsonObject], rules: CompactionRules) -> Compacted | None:
-    """Ask the model for the summary of these events; None when it gave none.
+async def summarise(
+    model: Model, events: Sequence[JsonObject], rules: CompactionRules, api_key: str = ""
+) -> Compacted | None:
+    """Ask the model for the summary of these events (``api_key`` is the caller's own); None when it gave none.
 
     Raises:
         ModelError: the model could not answer.
@@ -68,7 +70,7 @@ async def summarise(model: Model, events: Sequence[JsonObject], rules: Compactio
     text = prompt.replace(_PLACE, told) if _PLACE in prompt else f"{prompt}\n\n{told}"
     pieces: list[str] = []
     ended = False
-    async for event in model.stream(ModelRequest([UserMessage((TextPart(text),))])):
+    async for event in model.stream(ModelRequest([UserMessage((TextPart(text),))], api_key=api_key)):
         match event:
             case TextDelta(piece):
                 pieces.append(piece)

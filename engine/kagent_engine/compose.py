@@ -81,7 +81,9 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
         configuration.card,
         app_name=settings.agent_id,
         url=url,
-        key_passthrough=bool(config.model.api_key_passthrough),
+        key_passthrough=any(
+            each.api_key_passthrough for each in (config.model, *config.fallback_models, summarizer) if each is not None
+        ),
         deltas=bool(config.stream),
         largest_request=settings.largest_request,
         unready=sources.unready,

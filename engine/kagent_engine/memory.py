@@ -12,7 +12,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, cast
 from urllib.parse import urlencode
 
@@ -207,7 +207,7 @@ def build_embedder(settings: Embedding, env: Mapping[str, str] | None = None) ->
                 "config.json", f"this engine makes no embeddings with {other!r}", field="memory.embedding.provider",
                 remedy="openai, azure_openai and ollama can be used",
             )  # fmt: skip
-    return Embedder(Connection(endpoint), passthrough=passthrough)
+    return Embedder(Connection(replace(endpoint, callers_key=passthrough)), passthrough=passthrough)
 
 
 def _unit(raw: object) -> list[float]:

@@ -81,13 +81,15 @@ async def test_the_next_turn_reads_the_summary_in_place_of_what_it_covers(model:
 
     model.says("long answer").says("THE SUMMARY").says("short")
     async with asyncio.timeout(30):
-        assert isinstance(await agent.run(TurnRequest(context, (TextPart("first"),)), emit), Completed)
+        first = TurnRequest(context, (TextPart("first"),), api_key="callers")
+        assert isinstance(await agent.run(first, emit), Completed)
         assert isinstance(await agent.run(TurnRequest(context, (TextPart("second"),)), emit), Completed)
         session = await store.load("s", "alice")
         await agent.aclose()
     await store.aclose()
 
     assert "long answer" in str(model.requests[1].messages)
+    assert model.requests[1].api_key == "callers"
     summary, question = model.requests[2].messages
     assert isinstance(summary, UserMessage)
     assert "THE SUMMARY" in str(summary)

@@ -60,8 +60,9 @@ class AnthropicModel:
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Yield what the model answers; see ``base.Model``."""
-        own = request.api_key or (await self._token() if self._token else "")
-        key = self._connection.key(own)
+        key = self._connection.callers(request.api_key)
+        if not key:
+            key = await self._token() if self._token else self._connection.key("")
         system, messages = anthropic_messages(request.messages)
         body: JsonObject = {**self._parameters, "messages": messages, "stream": True}
         if system:

@@ -84,13 +84,17 @@ class Connection:
             await self._session.close()
             self._session = None
 
+    def callers(self, key: str) -> str:
+        """Return a caller's own key where this model takes one, else nothing."""
+        return key if self.endpoint.callers_key else ""
+
     def key(self, own: str) -> str:
         """Return the key of a call: the caller's own where the config passes it through, else the model's.
 
         Raises:
             ModelError: there is none and the provider answers nobody without one.
         """
-        key = own or self.endpoint.api_key
+        key = self.callers(own) or self.endpoint.api_key
         if not key and self.endpoint.key_required:
             raise ModelError(
                 f"{self.endpoint.provider} model {self.endpoint.model!r}: there is no API key", code="no_key",

@@ -13,7 +13,8 @@ class Endpoint:
     """One model behind one URL. ``provider`` and ``key_variable`` are what messages name.
 
     ``key_header`` is ``Authorization`` for a bearer token, else the header that takes the bare key (Azure's
-    ``api-key``). ``key_required`` makes a call without any key fail before it is sent.
+    ``api-key``). ``key_required`` makes a call without any key fail before it is sent. ``callers_key`` lets a caller's
+    own key take the place of the model's; without it that key is never sent.
     """
 
     provider: str
@@ -23,6 +24,7 @@ class Endpoint:
     key_variable: str = ""
     key_header: str = "Authorization"
     key_required: bool = False
+    callers_key: bool = False
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def headers_with(self, key: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from kagent_api.engine_config import ModelSettings, chosen_variables
@@ -146,6 +147,7 @@ def connect(endpoint: Endpoint, settings: ModelSettings, paths: PathMap) -> Conn
         system_authorities=not settings.tls_disable_system_cas,
     )  # fmt: skip
     timeout = settings.timeout or settings.read_timeout
+    endpoint = replace(endpoint, callers_key=bool(settings.api_key_passthrough))
     return Connection(endpoint, tls=tls, timeout=timeout, connect_timeout=settings.connect_timeout)
 
 

@@ -60,7 +60,9 @@ class GeminiModel:
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Yield what the model answers; see ``base.Model``."""
-        key = self._connection.key(request.api_key or (await self._token() if self._token else ""))
+        key = self._connection.callers(request.api_key)
+        if not key:
+            key = await self._token() if self._token else self._connection.key("")
         system, contents = gemini_contents(request.messages, self.name, ids=self._ids)
         body: JsonObject = {"contents": contents}
         if system:

@@ -95,7 +95,7 @@ class SapModel:
                 yield event
 
     async def _stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
-        key = self._connection.key(request.api_key or await self._login.token())
+        key = self._connection.callers(request.api_key) or await self._login.token()
         url = f"{await self._deployed(key)}/v2/completion"
         reader = ChatReader()
         async with self._connection.post(self._body(request), key, url=url) as response:

@@ -273,7 +273,7 @@ async def test_a_server_without_the_usage_option_is_asked_once_without_and_remem
 
 async def test_the_callers_own_key_replaces_the_models(wire: Wire) -> None:
     wire.stream(chunk({"content": "ok"}, "stop"))
-    async with model(wire, {}) as built:
+    async with model(wire, {}, api_key_passthrough=True) as built:
         await answer(built, api_key="callers-key")
     assert wire.seen[0].headers["authorization"] == "Bearer callers-key"
 

@@ -427,12 +427,16 @@ async def test_a_request_goes_where_the_provider_wants_it_with_key_and_headers(
 
 
 @EACH
-async def test_the_callers_own_key_goes_before_the_models(provider: Provider, wire: Wire, tmp_path: Path) -> None:
-    wire.raw(200, provider.speak(Answer(["hi"])), provider.kind)
-    async with model(provider, wire, tmp_path, api_key_passthrough=True) as built:
-        await ask(built, api_key="callers")
+async def test_the_callers_own_key_goes_before_the_models_where_it_is_passed_through(
+    provider: Provider, wire: Wire, tmp_path: Path
+) -> None:
+    """Elsewhere it is never sent: a model that stands in is another provider's, and must not see it."""
+    for passed in (True, False):
+        wire.raw(200, provider.speak(Answer(["hi"])), provider.kind)
+        async with model(provider, wire, tmp_path, api_key_passthrough=passed) as built:
+            await ask(built, api_key="callers")
     name, value = provider.key_header
-    assert wire.seen[0].headers[name] == value.replace("sk-secret", "callers")
+    assert [seen.headers[name] for seen in wire.seen] == [value.replace("sk-secret", "callers"), value]
 
 
 @EACH
