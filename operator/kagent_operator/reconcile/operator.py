@@ -35,6 +35,7 @@ from kagent_operator.reconcile.mcpservers import McpServerReconciler
 from kagent_operator.reconcile.modelconfigs import ModelConfigReconciler
 from kagent_operator.reconcile.modellists import Provider, list_models
 from kagent_operator.reconcile.modelproviders import ModelProviderReconciler
+from kagent_operator.reconcile.reconnect import Reconnect
 from kagent_operator.reconcile.remoteservers import RemoteServerReconciler
 from kagent_operator.reconcile.revisions import Revisions
 from kagent_operator.reconcile.rivals import WITNESSES, Rivals
@@ -87,6 +88,7 @@ class Operator:
         # A replica that waits for its turn is ready to serve the HTTP API.
         self.standing_by = False
         watched = WATCHED if namespaces else (*WATCHED, NAMESPACES)
+        reconnect = Reconnect(self.controller.queue.retry_now)
 
         def make_reflector(
             resource: Resource,
@@ -97,7 +99,15 @@ class Operator:
         ) -> Reflector:
             unread = _NO_RELEASES if resource is SECRETS else ""
             seen = self._noticing_rivals(on_delta) if resource in WITNESSES else on_delta
-            return Reflector(client, resource, namespace, field_selector=unread, on_delta=seen, on_state=on_state)
+            return Reflector(
+                client,
+                resource,
+                namespace,
+                field_selector=unread,
+                on_delta=seen,
+                on_state=reconnect.hearing(on_state),
+                sleep=reconnect.sleep,
+            )
 
         self.events = EventRecorder(client, now, instance=instance)
         self.rivals = Rivals(client, namespaces, now, home=settings.controller_namespace, tell=self.events.warn_now)

@@ -85,6 +85,11 @@ class WorkQueue(Generic[K]):
         self.add_after(key, delay)
         return delay
 
+    def retry_now(self) -> None:
+        """Have every failed key worked on at once: what it failed for may have passed."""
+        for key in [key for key in self._failures if key in self._timers]:
+            self.add(key)
+
     def succeeded(self, key: K) -> None:
         """Forget the failures of a key."""
         self._failures.pop(key, None)

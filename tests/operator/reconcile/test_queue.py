@@ -75,3 +75,19 @@ def test_jitter_spreads_the_waits() -> None:
     backoff = Backoff(first=10, limit=60, jitter=0.2)
     assert backoff.after(1, lambda: 0.0) == 9
     assert backoff.after(1, lambda: 1.0) == 11
+
+
+async def test_failed_keys_are_worked_on_at_once_when_their_cause_has_passed() -> None:
+    queue: WorkQueue[str] = WorkQueue(Backoff(first=3600, limit=3600))
+    for key in ("failed", "fine"):
+        queue.add(key)
+        await queue.get()
+        queue.done(key)
+    queue.failed("failed")
+    queue.add_after("fine", 3600)
+    queue.retry_now()
+    assert await queue.get() == "failed"
+    assert len(queue) == 0
+    queue.retry_now()
+    assert len(queue) == 0, "it is worked on already"
+    queue.close()
