@@ -111,9 +111,7 @@ async def run(options: Options) -> None:
 
 async def _lead(options: Options, operator: Operator, client: KubeClient, namespaces: tuple[str, ...]) -> None:
     """Reconcile, as the only one who does."""
-    home = options.settings.controller_namespace
-    if not options.take_over and (other := await find_other_controller(client, namespaces, utc_now, home=home)):
-        raise OtherController(other)
+    await _refuse_beside_another(options, client, namespaces)
     if not options.leader_elect:
         await _reconcile(options, operator)
         return
@@ -122,12 +120,20 @@ async def _lead(options: Options, operator: Operator, client: KubeClient, namesp
     await leader.acquire()
     operator.standing_by = False
     try:
+        # It may have begun while this replica waited for its turn.
+        await _refuse_beside_another(options, client, namespaces)
         async with asyncio.TaskGroup() as group:
             group.create_task(leader.hold())
             group.create_task(_reconcile(options, operator))
     finally:
         # Shielded: a cancelled replica still lets the next one begin at once.
         await asyncio.shield(leader.release())
+
+
+async def _refuse_beside_another(options: Options, client: KubeClient, namespaces: tuple[str, ...]) -> None:
+    home = options.settings.controller_namespace
+    if not options.take_over and (other := await find_other_controller(client, namespaces, utc_now, home=home)):
+        raise OtherController(other)
 
 
 async def _reconcile(options: Options, operator: Operator) -> None:

@@ -85,7 +85,12 @@ class Rivals:
             self._report(delta.object, _trace(delta.object, manager, moment))
 
     async def watch(self, *, refuse: bool) -> None:
-        """Wait for another controller. Raises OtherController, or only warns when not told to ``refuse``."""
+        """Wait for another controller, from now on. Raises OtherController, or only warns when not told to ``refuse``.
+
+        What a replica saw while it waited for its turn is the past.
+        """
+        if self._found.full():
+            self._found.get_nowait()
         look = asyncio.create_task(self._look_at_leases())
         told: set[str] = set()
         try:

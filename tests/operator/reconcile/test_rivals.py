@@ -115,11 +115,13 @@ _LATER = "2026-01-01T08:00:07Z"
 async def test_a_controller_that_begins_later_stops_ours_with_an_event_on_what_it_wrote() -> None:
     alarm = Alarm()
     alarm.rivals.saw(_seen(change="ADDED"))
+    watch = asyncio.create_task(alarm.rivals.watch(refuse=True))
+    await asyncio.sleep(0)
     alarm.rivals.saw(_seen(("kagent-operator", _LATER)))
     alarm.rivals.saw(_seen(("kagent-operator", _LATER), ("manager", _LATER)))
     async with asyncio.timeout(5):
         with pytest.raises(OtherController, match=r"'manager' wrote the status of Agent kagent/a.*--take-over"):
-            await alarm.rivals.watch(refuse=True)
+            await watch
     assert alarm.told == [
         ("OtherController", f"kagent-operator stops: 'manager' wrote the status of Agent kagent/a at {_LATER}")
     ]
@@ -137,6 +139,7 @@ async def test_a_controller_that_begins_later_stops_ours_with_an_event_on_what_i
 async def test_what_is_no_other_controller_at_work_stops_nothing(deltas: list[Delta]) -> None:
     alarm = Alarm({"spec": {"holderIdentity": "pod-1", "renewTime": "2026-01-01T11:00:00Z"}})
     watch = asyncio.create_task(alarm.rivals.watch(refuse=True))
+    await asyncio.sleep(0)
     for delta in deltas:
         alarm.rivals.saw(delta)
     alarm.looked.set()
@@ -158,6 +161,7 @@ async def test_a_lease_that_upstream_takes_later_is_seen() -> None:
 async def test_an_operator_told_to_take_over_only_warns_and_once(caplog: pytest.LogCaptureFixture) -> None:
     alarm = Alarm()
     watch = asyncio.create_task(alarm.rivals.watch(refuse=False))
+    await asyncio.sleep(0)
     alarm.rivals.saw(_seen(change="ADDED"))
     for second in range(3):
         alarm.rivals.saw(_seen(("manager", f"2026-01-01T09:00:0{second}Z")))
@@ -170,3 +174,17 @@ async def test_an_operator_told_to_take_over_only_warns_and_once(caplog: pytest.
     ]
     watch.cancel()
     await asyncio.gather(watch, return_exceptions=True)
+
+
+async def test_what_a_replica_saw_before_its_turn_is_the_past() -> None:
+    alarm = Alarm()
+    alarm.rivals.saw(_seen(change="ADDED"))
+    alarm.rivals.saw(_seen(("manager", _BEFORE)))
+    watch = asyncio.create_task(alarm.rivals.watch(refuse=True))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not watch.done()
+    alarm.rivals.saw(_seen(("manager", _LATER)))
+    async with asyncio.timeout(5):
+        with pytest.raises(OtherController):
+            await watch
