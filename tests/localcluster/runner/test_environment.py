@@ -180,3 +180,22 @@ def test_services_beside_a_pod_are_told_by_variables_as_a_kubelet_tells_them() -
     assert "MY_WEB_SERVICE_PORT" in found.private  # a Pod that declares port 80 must not have it translated
     alone = {**POD, "spec": {**POD["spec"], "enableServiceLinks": False}}
     assert declared_variables(objects, alone, {}).values == {}
+
+
+def test_annotations_in_one_text_are_quoted_as_go_quotes_them() -> None:
+    value = 'tab\t line\n quote" back\\ bell\a nul\0 zero-width\u200b ümlaut 你 \U0001f600'
+    pod: JsonObject = {"metadata": {"annotations": {"k": value, "a": ""}}}
+    assert field_value(pod, "metadata.annotations", "") == (
+        'a=""\nk="tab\\t line\\n quote\\" back\\\\ bell\\a nul\\x00 zero-width\\u200b ümlaut 你 \U0001f600"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("resource", "expected"), [("requests.cpu", "0"), ("requests.memory", "1048576"), ("limits.memory", "1048576")]
+)
+def test_a_request_that_is_not_stated_follows_the_limit_and_not_the_machine(resource: str, expected: str) -> None:
+    container: JsonObject = {
+        "resources": {"limits": {"memory": "1Mi"}},
+        "env": [{"name": "R", "valueFrom": {"resourceFieldRef": {"resource": resource}}}],
+    }
+    assert variables(container)["R"] == expected

@@ -559,3 +559,21 @@ async def test_a_failing_liveness_probe_may_have_a_grace_period_of_its_own(clust
     assert ("Killing", "Container main failed liveness probe, will be restarted") in events_of(cluster, "hung")
     cluster.objects.delete(PODS, "default", "hung")
     cluster.objects.delete(PODS, "default", "hung")  # by force
+
+
+async def test_another_image_starts_a_container_anew_whatever_its_restart_policy(cluster: Any) -> None:
+    put(cluster, pod("moved", restartPolicy="Never", container={"image": "nowhere:1"}))
+
+    def image(name: str) -> None:
+        body = cluster.pod("moved")
+        body["spec"]["containers"][0]["image"] = name
+        cluster.objects.update(PODS, "default", "moved", body)
+
+    await cluster.until(lambda: "Image" in cluster.state("moved").get("waiting", {}).get("reason", ""))
+    image("python:3")  # also out of ImagePullBackOff
+    await cluster.until(lambda: cluster.state("moved").get("running"))
+    image("python:4")
+    await cluster.until(lambda: cluster.pod("moved")["status"]["containerStatuses"][0]["restartCount"] == 1)
+    await cluster.until(lambda: cluster.state("moved").get("running"))
+    assert cluster.pod("moved")["status"]["containerStatuses"][0]["image"] == "python:4"
+    assert ("Killing", "Container main definition changed, will be restarted") in events_of(cluster, "moved")

@@ -115,7 +115,9 @@ class Container:
         self._restart = restart
         self._grace = grace
         self._paths = paths
+        self._rules = rules
         self._backoff = Backoff(rules)
+        self._redefined = False
         self._mark = mark
         self._stopping = False
         self._poked = asyncio.Event()
@@ -137,6 +139,15 @@ class Container:
     def poke(self) -> None:
         """Try again at once where configuration was missing something."""
         self._poked.set()
+
+    def redefine(self, spec: JsonObject) -> None:
+        """Take over a changed image: the present run ends, and the next is of the new one whatever the policy says."""
+        self.spec = spec
+        self._backoff = Backoff(self._rules)
+        if self.process is not None and not self._stopping:
+            self._redefined = True
+            self._kill("", why=f"Container {self.name} definition changed, will be restarted")
+        self.poke()
 
     async def stop(self, grace: float) -> None:
         """End the container for good: hook, SIGTERM, and force when the grace period is over."""
@@ -194,7 +205,8 @@ class Container:
         try:
             while not self._stopping:
                 ran = await self._one_run()
-                if self._stopping or not self._restarts_after(self.exit_code or 0):
+                again, self._redefined = self._redefined, False
+                if self._stopping or not (again or self._restarts_after(self.exit_code or 0)):
                     return
                 await self._wait_before_restart(ran)
         finally:
@@ -348,15 +360,15 @@ class Container:
             self.ready = ready
             self._host.changed()
 
-    def _kill(self, failed: str, *, grace: JsonObject | None = None) -> None:
-        """End the run because a probe or hook says so; the restart policy decides about the next.
+    def _kill(self, failed: str, *, grace: JsonObject | None = None, why: str = "") -> None:
+        """End the run because a probe or hook says so (or for another reason, which ``why`` tells).
 
-        ``grace`` is the probe, which may have a grace period of its own.
+        The restart policy decides about the next run. ``grace`` is the probe, which may have a grace period of its own.
         """
         process = self.process
         if process is None or self._stopping:
             return
-        message = f"Container {self.name} failed {failed}, will be restarted"
+        message = why or f"Container {self.name} failed {failed}, will be restarted"
         self._host.event("Killing", message, container=self.name)
         self.ready = False
         self._host.changed()

@@ -28,6 +28,9 @@ ALLOWED = {
 }  # fmt: skip
 ALLOWED_PREFIXES = ("LC_", "UV_", "PIP_", "npm_config_")
 NEVER = ("UV_PUBLISH_",)  # upload credentials
+ESCAPES = {
+    "\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v", '"': r"\"", "\\": r"\\",
+}  # fmt: skip
 
 
 class ConfigProblem(Exception):
@@ -123,7 +126,7 @@ def field_value(pod: JsonObject, path: str, node: str) -> str:
     for kind in ("labels", "annotations"):
         entries = mapping(pod, "metadata", kind)
         if path == f"metadata.{kind}":
-            return "\n".join(f'{name}="{_escaped(str(value))}"' for name, value in sorted(entries.items()))
+            return "\n".join(f"{name}={_quoted(str(value))}" for name, value in sorted(entries.items()))
         if path.startswith(f"metadata.{kind}['") and path.endswith("']"):
             return str(entries.get(path[len(f"metadata.{kind}['") : -2], ""))
     raise ConfigProblem(f"fieldRef '{path}' is no field of the downward API")
@@ -169,5 +172,13 @@ def _printable(data: bytes, kind: str, name: str, key: str) -> str:
     return data.decode(errors="surrogateescape")
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _quoted(value: str) -> str:
+    """Quote a value as Go's ``%q`` does, by which a kubelet writes labels and annotations into one text."""
+    return '"' + "".join(ESCAPES.get(letter) or _shown(letter) for letter in value) + '"'
+
+
+def _shown(letter: str) -> str:
+    code = ord(letter)
+    if letter.isprintable():
+        return letter
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

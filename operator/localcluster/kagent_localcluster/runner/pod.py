@@ -125,6 +125,8 @@ class PodWorker:
     def update(self, pod: JsonObject) -> None:
         """Take over what changed in the object; labels and annotations may stand in files."""
         before, self.pod = self.pod, pod
+        if self._task is not None and not self._stopping:
+            self._redefine()
         if items(pod, "spec", "readinessGates") and self._end is None and not self._suspended:
             self.changed()  # somebody else may have set a condition that its gates wait for
         if any(
@@ -133,6 +135,15 @@ class PodWorker:
             self._volumes.pod = pod
             if self._task is not None and not self._stopping:
                 self._rewrite()
+
+    def _redefine(self) -> None:
+        """Let containers start anew whose image was changed, which alone of a Pod's containers may change."""
+        for field, containers in (("initContainers", self._init), ("containers", self._main)):
+            specs = {text(spec, "name"): spec for spec in items(self.pod, "spec", field)}
+            for container in containers:
+                spec = specs.get(container.name, container.spec)
+                if text(spec, "image") != text(container.spec, "image"):
+                    container.redefine(spec)
 
     def refresh(self, kind: str, name: str) -> None:
         """Show a changed Secret or ConfigMap in the volumes, and let waiting containers try again."""

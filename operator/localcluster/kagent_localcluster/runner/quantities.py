@@ -1,6 +1,6 @@
 """Kubernetes quantities (``500m``, ``2Gi``) and the downward API's view of a container's resources.
 
-The runner enforces no limits: it tells a program what its spec says, or what the machine has where it says nothing.
+The runner enforces no limits: it tells a program what its spec says, or what the machine has where no limit is stated.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ def container_resource(pod: JsonObject, container: JsonObject, reference: JsonOb
         container = next((other for other in everyone if text(other, "name") == named), container)
     kind, _, resource = text(reference, "resource").partition(".")
     stated = mapping(container, "resources", kind).get(resource)
-    if stated is None:
-        stated = mapping(container, "resources", "limits").get(resource) if kind == "requests" else None
-    amount = parse_quantity(str(stated if stated is not None else machine_resources().get(resource, "0")))
+    if stated is None:  # a request that is not stated follows the limit, a limit that is not stated the machine
+        limit = mapping(container, "resources", "limits").get(resource)
+        stated = limit or "0" if kind == "requests" else machine_resources().get(resource, "0")
+    amount = parse_quantity(str(stated))
     divisor = parse_quantity(str(reference.get("divisor") or "1")) or Decimal(1)
     return str(math.ceil(amount / divisor))
 
