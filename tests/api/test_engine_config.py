@@ -79,9 +79,15 @@ def test_a_header_reference_is_told_from_a_plain_value() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "is not valid JSON"),
-        ("[]", "EngineConfig"),
+        ("{", "no valid JSON"),
+        ("[]", "expected an object, found a list"),
         ('{"http_tools":[{"params":{"url":"u","timeout":"soon"}}]}', "http_tools.0.params.timeout"),
+        ('{"http_tools":[{"params":{"url":"u","timeout":"soon"}}]}', 'expected a number, found "soon"'),
+        ('{"model":{"max_tokens":1.5}}', "expected a whole number, found 1.5"),
+        ('{"stream":"maybe"}', 'expected true or false, found "maybe"'),
+        ('{"http_tools":"x"}', 'expected a list, found "x"'),
+        ('{"model":{"headers":{"Authorization":["s3cret"]}}}', "expected text, found a list"),
+        ('{"model":{"headers":{"Authorization":123456}}}', "expected text, found something else"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_by_name(text: str, words: str) -> None:

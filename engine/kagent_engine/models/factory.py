@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlencode
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 _OPENAI_URL = "https://api.openai.com/v1"
 _OLLAMA_URL = "http://localhost:11434"
+_ADDRESS = re.compile(r"https?://[^/\s]", re.IGNORECASE)
 _CHAT_PARAMETERS = (
     "temperature", "top_p", "max_tokens", "max_completion_tokens", "frequency_penalty", "presence_penalty", "seed", "n",
     "reasoning_effort",
@@ -139,8 +141,16 @@ def connect(endpoint: Endpoint, settings: ModelSettings, paths: PathMap) -> Conn
     """Return the connection to ``endpoint`` with the TLS options and timeouts of ``settings``.
 
     Raises:
+        ConfigError: its address is none.
         InvalidSpec: the certificate authority cannot be read.
     """
+    if not _ADDRESS.match(endpoint.url):
+        # What a gateway's address may hold, a password for instance, is not repeated.
+        raise ConfigError(
+            "config.json", f"the address of {endpoint.provider} is no http or https URL",
+            field="model.endpoint" if settings.endpoint else "model.base_url",
+            remedy="correct it in the ModelConfig, or the variable that names it",
+        )  # fmt: skip
     authority = paths.resolve(settings.tls_ca_cert_path) if settings.tls_ca_cert_path else None
     tls = TlsOptions(
         verify=not settings.tls_insecure_skip_verify, authority=authority,

@@ -101,6 +101,27 @@ def _wire(value: object) -> object:
     return value
 
 
+# What pydantic's kinds of errors mean to people who write JSON.
+_EXPECTED = {
+    "string_type": "text", "int_type": "a whole number", "int_parsing": "a whole number",
+    "int_from_float": "a whole number", "float_type": "a number", "float_parsing": "a number",
+    "bool_type": "true or false", "bool_parsing": "true or false", "tuple_type": "a list", "dict_type": "an object",
+    "model_type": "an object", "model_attributes_type": "an object",
+}  # fmt: skip
+
+
+def _found(value: object, *, hidden: bool) -> str:
+    """Return a wrong value as a message may show it: short, and the values of headers not at all."""
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, dict):
+        return "an object"
+    if hidden:
+        return "something else"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 40 else text[:40] + "..."
+
+
 class ServiceAccountExchange(Section):
     service_account_path: Text = ""
     audience: Text = ""
@@ -292,12 +313,17 @@ class EngineConfig(Section):
         except ValueError as error:
             if not isinstance(error, ValidationError):
                 raise InvalidSpec(
-                    f"{source} is not valid JSON: {error}", remedy="the operator writes this file"
+                    f"{source}: no valid JSON: {error}", remedy="the operator writes this file"
                 ) from error
-            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            first = error.errors(include_url=False, include_context=False)[0]
             field = ".".join(str(step) for step in first["loc"])
+            expected = _EXPECTED.get(first["type"])
+            found = _found(first["input"], hidden="headers" in first["loc"])
+            wrong = f"expected {expected}, found {found}" if expected else first["msg"]
             raise InvalidSpec(
-                f"{source}: {first['msg']}", field=field, remedy="see the EngineConfig reference"
+                f"{source}: {wrong}",
+                field=field,
+                remedy="the operator writes this file, from the Agent and ModelConfig",
             ) from error
 
     @classmethod

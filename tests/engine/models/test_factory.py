@@ -29,6 +29,9 @@ def settings(**given: Any) -> ModelSettings:
         ({"type": "sap_ai_core", "auth_url": "https://a"}, "model.base_url", "SAP AI Core needs its base_url"),
         ({"type": "sap_ai_core", "base_url": "https://a"}, "model.auth_url", "SAP AI Core needs its auth_url"),
         ({"type": "anthropic", "model": ""}, "model.model", "names no model"),
+        ({"type": "openai", "base_url": "api.example/v1"}, "model.base_url", "OpenAI is no http or https URL"),
+        ({"type": "anthropic", "base_url": "ftp://user:secret@x"}, "model.base_url", "Anthropic is no http or https"),
+        ({"type": "foundry", "endpoint": "x", "api_version": "v"}, "model.endpoint", "Foundry is no http or https URL"),
         ({"type": "openai", "token_exchange": {"type": "GDCHServiceAccount"}}, "model.token_exchange", "not supported"),
     ],
 )
