@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kagent_operator.reconcile import Operator
 from kagent_operator.reconcile.keys import Key
+from kagent_operator.tool_servers import ToolServers
 from kagent_operator.traffic import Traffic
 from kagent_operator.translate.fields import JsonObject
 
@@ -83,6 +84,7 @@ async def open_api(
                 writer=KubeWriter(client),
                 reviews=auth.reviews,
                 agent_tokens=auth.agent_tokens,
+                tool_servers=ToolServers(operator),
                 on_event=traffic.event,
             )
             yield traffic.counting(app, [str(getattr(route, "path", "")) for route in app.routes])

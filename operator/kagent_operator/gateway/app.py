@@ -15,6 +15,7 @@ from kagent_operator.gateway import (
     feedback,
     frameworks,
     info,
+    mcp_apps,
     memories,
     prompts,
     providers,
@@ -30,6 +31,7 @@ from kagent_operator.gateway.cards import CardReader
 from kagent_operator.gateway.context import Gateway
 from kagent_operator.gateway.dialect_memory import DialectMemory
 from kagent_operator.gateway.directory import AgentDirectory
+from kagent_operator.gateway.mcp_apps import ToolServerAccess
 from kagent_operator.gateway.mcp_front import McpFront
 from kagent_operator.gateway.principal import AgentTokens, Authenticator, NoAuthentication, TrustedProxy
 from kagent_operator.gateway.replies import EXCEPTION_HANDLERS
@@ -51,6 +53,7 @@ _ROUTES = (
     *feedback.ROUTES,
     *memories.ROUTES,
     *frameworks.ROUTES,
+    *mcp_apps.ROUTES,
     *prompts.ROUTES,
     *providers.ROUTES,
     *changes.ROUTES,
@@ -70,12 +73,13 @@ def create_app(
     on_event: Callable[[str, str, str], None] | None = None,
     reviews: Reviews | None = None,
     agent_tokens: AgentTokens | None = None,
+    tool_servers: ToolServerAccess | None = None,
 ) -> Starlette:
     """Return the gateway. It uses the store and does not close it; a client of its own it closes at shutdown.
 
     The client to agents honours HTTP_PROXY and NO_PROXY: in the local cluster cluster names resolve through it.
-    Without a writer resources are read-only here. Mode kubernetes needs ``reviews`` and ``agent_tokens``; mode
-    trusted-proxy without ``agent_tokens`` believes agents as upstream does.
+    Without a writer resources are read-only here, without ``tool_servers`` MCP Apps are not served. Mode kubernetes
+    needs ``reviews`` and ``agent_tokens``; trusted-proxy without ``agent_tokens`` believes agents as upstream does.
     """
     settings = settings or GatewaySettings()
     client = http or httpx.AsyncClient(
@@ -94,6 +98,7 @@ def create_app(
         writer=writer,
         on_event=on_event,
         rights=reviews if reviews is not None and settings.auth_mode == "kubernetes" else AllowAll(),
+        tool_servers=tool_servers,
     )
 
     @asynccontextmanager

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 from starlette.requests import Request
@@ -23,6 +23,9 @@ from kagent_operator.gateway.settings import GatewaySettings
 from kagent_operator.gateway.writer import ResourceWriter
 from kagent_operator.store import Store
 from kagent_operator.store.shares import Share
+
+if TYPE_CHECKING:
+    from kagent_operator.gateway.mcp_apps import ToolServerAccess
 
 __all__ = [
     "Acting",
@@ -62,6 +65,7 @@ class Gateway:
     writer: ResourceWriter | None = None
     on_event: Callable[[str, str, str], None] | None = None  # agent, event, its data: after it was stored
     rights: Rights = field(default_factory=AllowAll)
+    tool_servers: ToolServerAccess | None = None
     bell: Bell = field(default_factory=Bell)
 
 

@@ -7,6 +7,7 @@ KagentError (kagent_api)
     ├── Forbidden       403
     ├── Missing         404
     ├── Conflict        409
+    ├── Unusable        422
     ├── NotServed       501
     └── TooLarge        413
 """
@@ -27,6 +28,7 @@ __all__ = [
     "ReadOnly",
     "TooLarge",
     "Unauthorized",
+    "Unusable",
 ]
 
 
@@ -56,6 +58,12 @@ class Missing(Problem):
     """There is no such thing, as far as this caller may see."""
 
     status = 404
+
+
+class Unusable(Problem):
+    """What was found is not what it should be."""
+
+    status = 422
 
 
 class Conflict(Problem):

@@ -12,18 +12,25 @@ import hashlib
 import importlib
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from kagent_api.errors import KagentError
 from kagent_api.names import VERSION
 from kagent_operator.errors import DiscoveryFailed
 from kagent_operator.translate.fields import JsonObject
 
 if TYPE_CHECKING:
     import httpx2
+    from mcp.client.client import Client
 
-__all__ = ["DEFINITION", "Target", "Tool", "discover"]
+__all__ = ["APPS_TYPE", "DEFINITION", "Target", "Tool", "ToolServerSession", "connected", "discover"]
+
+# MCP Apps: an extension of the protocol, and the type of what it shows.
+APPS_EXTENSION: Final = "io.modelcontextprotocol/ui"
+APPS_TYPE: Final = "text/html;profile=mcp-app"
 
 # A server with more pages or tools than this is broken or hostile; a ConfigMap would not hold them either.
 _MAX_PAGES: Final = 100
@@ -81,6 +88,43 @@ async def discover(target: Target) -> list[Tool]:
 
     Raises DiscoveryFailed that names the address and the reason: refused, timed out, not MCP, ...
     """
+    async with connected(target) as server:
+        return [_tool(raw) for raw in await server.tools()]
+
+
+class ToolServerSession:
+    """An open session with a server; everything is in the protocol's own JSON."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def tools(self) -> list[JsonObject]:
+        """Return the tools of every page."""
+        tools: list[JsonObject] = []
+        cursor: str | None = None
+        for _ in range(_MAX_PAGES):
+            page = await self._client.list_tools(cursor=cursor)
+            tools += [entry.model_dump(mode="json", by_alias=True, exclude_none=True) for entry in page.tools]
+            cursor = page.next_cursor
+            if not cursor or len(tools) >= _MAX_TOOLS:
+                break
+        return tools[:_MAX_TOOLS]
+
+    async def call(self, tool: str, arguments: JsonObject) -> JsonObject:
+        result = await self._client.call_tool(tool, arguments)
+        return result.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    async def read(self, uri: str) -> JsonObject:
+        result = await self._client.read_resource(uri)
+        return result.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+@asynccontextmanager
+async def connected(target: Target, *, apps: bool = False) -> AsyncGenerator[ToolServerSession]:
+    """Open a session with a server for as long as its timeout; ``apps`` says that MCP Apps are shown here.
+
+    Raises DiscoveryFailed, also for what goes wrong inside.
+    """
     # Importing takes up to a second and 30 MB, which an operator without tool servers need not pay; in a thread, for
     # reconciling to go on meanwhile.
     await asyncio.to_thread(_import_mcp)
@@ -88,12 +132,15 @@ async def discover(target: Target) -> list[Tool]:
     from mcp.shared.exceptions import MCPError
 
     try:
-        async with asyncio.timeout(target.timeout):
-            return await _list(target)
+        async with asyncio.timeout(target.timeout), _client(target, apps=apps) as client:
+            yield ToolServerSession(client)
     except TimeoutError as error:
         raise DiscoveryFailed(f"{target.url}: no answer within {target.timeout:g} s (spec.timeout)") from error
     except (httpx2.HTTPError, MCPError, OSError, ValueError, BaseExceptionGroup) as error:
-        raise DiscoveryFailed(f"{target.url}: {_reason(error)}") from error
+        cause = _innermost(error)
+        if isinstance(cause, KagentError):
+            raise cause from None  # of whoever uses the session
+        raise DiscoveryFailed(f"{target.url}: {_reason(cause)}") from error
 
 
 @functools.cache
@@ -102,12 +149,20 @@ def _import_mcp() -> None:
         importlib.import_module(name)
 
 
-async def _list(target: Target) -> list[Tool]:
+@asynccontextmanager
+async def _client(target: Target, *, apps: bool) -> AsyncGenerator[Client]:
     import httpx2
     from mcp.client.client import Client
+    from mcp.client.extension import ClientExtension
     from mcp.client.sse import sse_client
     from mcp.client.streamable_http import streamable_http_client
     from mcp_types import Implementation
+
+    class Apps(ClientExtension):
+        identifier = APPS_EXTENSION
+
+        def settings(self) -> dict[str, Any]:
+            return {"mimeTypes": [APPS_TYPE]}
 
     # The limit on the whole is what ends it and words it; those within must not come first.
     within = 2 * target.timeout
@@ -119,18 +174,11 @@ async def _list(target: Target) -> list[Tool]:
             else streamable_http_client(target.url, http_client=http)
         )
         info = Implementation(name="kagent-controller", version=VERSION)
-        tools: list[Tool] = []
-        async with Client(transport, client_info=info, cache=None, read_timeout_seconds=within) as client:
-            cursor: str | None = None
-            for _ in range(_MAX_PAGES):
-                page = await client.list_tools(cursor=cursor)
-                tools += [
-                    _tool(entry.model_dump(mode="json", by_alias=True, exclude_none=True)) for entry in page.tools
-                ]
-                cursor = page.next_cursor
-                if not cursor or len(tools) >= _MAX_TOOLS:
-                    break
-        return tools[:_MAX_TOOLS]
+        extensions = [Apps()] if apps else None
+        async with Client(
+            transport, client_info=info, cache=None, read_timeout_seconds=within, extensions=extensions
+        ) as client:
+            yield client
 
 
 def _given(target: Target) -> Any:
@@ -167,10 +215,14 @@ def _tool(raw: dict[str, Any]) -> Tool:
     return Tool(str(raw.get("name", "")), str(raw.get("description", "")), definition)
 
 
-def _reason(error: BaseException) -> str:
-    """Return the innermost words of an error; task groups wrap what really happened."""
+def _innermost(error: BaseException) -> BaseException:
+    """Return what really happened: task groups wrap it."""
     while isinstance(error, BaseExceptionGroup):
         # A group is never empty; its members are exceptions whatever its type parameter.
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
+
+
+def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= _MAX_REASON else text[: _MAX_REASON - 1] + "…"

@@ -14,10 +14,9 @@ from kagent_operator.reconcile.inventory import inventory_key, inventory_object
 from kagent_operator.reconcile.keys import Key, key_of
 from kagent_operator.reconcile.rollout import judge
 from kagent_operator.reconcile.status import StatusDraft
-from kagent_operator.translate import durations
+from kagent_operator.reconcile.targets import mcpserver_target
 from kagent_operator.translate.fields import JsonObject, string_map, text
-from kagent_operator.translate.mcpserver import SECRETS_HASH, mcp_server_url, missing_references, translate_mcpserver
-from kagent_operator.translate.settings import Profile
+from kagent_operator.translate.mcpserver import SECRETS_HASH, missing_references, translate_mcpserver
 
 __all__ = ["McpServerReconciler"]
 
@@ -71,7 +70,7 @@ class McpServerReconciler:
         ready = rollout.status == "True"
         reason = "Available" if ready else "NotAvailable" if deployment is not None else "PodsNotReady"
         draft.condition("Ready", rollout.status, reason, rollout.message)
-        target = self._target(server, deployment, engine.profile) if ready and deployment is not None else None
+        target = mcpserver_target(server, engine.profile, deployment) if ready and deployment is not None else None
         await self._tools(server, key, view, draft, target)
         await self._context.status.write(MCPSERVERS, server, draft)
 
@@ -96,18 +95,6 @@ class McpServerReconciler:
             await self._context.writer.ensure(server, [wanted], view, made_from=[known] if known else [])
             count = len(outcome.found)
             draft.condition("ToolsDiscovered", "True", "ToolsDiscovered", f"{count} tool{'s' if count != 1 else ''}")
-
-    def _target(self, server: JsonObject, deployment: JsonObject, profile: Profile) -> Target:
-        timeout = 30.0
-        if duration := text(server, "spec", "timeout"):
-            try:
-                timeout = durations.seconds(duration)
-            except ValueError:
-                # The agents that use the server say so; asking for its tools need not fail for it.
-                timeout = 30.0
-        # A new template means new Pods, whose tools may be others.
-        template = text(deployment, "metadata", "annotations", "kagent-tui.dev/applied")
-        return Target(url=mcp_server_url(server, profile), timeout=max(timeout, 0.1), generation=template)
 
 
 def _keep_secrets_hash(objects: list[JsonObject], live: JsonObject | None) -> None:

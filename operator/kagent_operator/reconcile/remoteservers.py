@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import Literal
-
-from kagent_api.errors import InvalidSpec, ObjectRef
+from kagent_api.errors import InvalidSpec
 from kagent_api.kube.resources import REMOTEMCPSERVERS
-from kagent_operator.errors import MissingReference
 from kagent_operator.reconcile.cache import View
 from kagent_operator.reconcile.context import Context
-from kagent_operator.reconcile.discovery import Target, Tool
+from kagent_operator.reconcile.discovery import Tool
 from kagent_operator.reconcile.hashes import remote_server_hash
 from kagent_operator.reconcile.inventory import inventory_key, inventory_object
 from kagent_operator.reconcile.keys import Key
 from kagent_operator.reconcile.status import StatusDraft
-from kagent_operator.translate import durations
-from kagent_operator.translate.fields import JsonObject, flag, mapping, quoted, secret_values, section, text
-from kagent_operator.translate.headers import HeaderWriter
+from kagent_operator.reconcile.targets import remote_target
+from kagent_operator.translate.fields import JsonObject, text
 
 __all__ = ["RemoteServerReconciler"]
 
@@ -36,7 +31,7 @@ class RemoteServerReconciler:
         draft = StatusDraft(server, self._context.now)
         draft.fields["secretHash"] = remote_server_hash(server, view)
         try:
-            target = _target(server, key, view)
+            target = remote_target(server, key, view)
         except InvalidSpec as error:
             self._context.discoveries.forget(key)
             message = str(type(error)(error.message, field=error.field, remedy=error.remedy))
@@ -62,49 +57,3 @@ class RemoteServerReconciler:
         known = view.get(*key)
         wanted = inventory_object(server, tools, known, self._context.now())
         await self._context.writer.ensure(server, [wanted], view, made_from=[known] if known else [])
-
-
-def _target(server: JsonObject, key: Key, view: View) -> Target:
-    spec = mapping(server, "spec")
-    ref = ObjectRef(*key)
-    url = text(spec, "url")
-    if not url.startswith(("http://", "https://")):
-        raise InvalidSpec(f"{url!r} is no http:// or https:// address", ref=ref, field="spec.url")
-    timeout = 30.0
-    if text(spec, "timeout"):
-        try:
-            timeout = durations.seconds(text(spec, "timeout"))
-        except ValueError as error:
-            raise InvalidSpec(str(error), ref=ref, field="spec.timeout") from error
-    # Plain values: this is our own request, nothing is written down.
-    headers = HeaderWriter(view, "upstream").resolve(spec, key.namespace, owner=ref, server=key.name)
-    transport: Literal["http", "sse"] = "sse" if text(spec, "protocol") == "SSE" else "http"
-    tls = section(spec, "tls")
-    return Target(
-        url=url,
-        transport=transport,
-        headers=headers,
-        timeout=max(timeout, 0.1),
-        verify=not flag(tls, "disableVerify"),
-        system_cas=not flag(tls, "disableSystemCAs"),
-        ca=_ca(tls, key, view),
-    )
-
-
-def _ca(tls: JsonObject | None, key: Key, view: View) -> str:
-    name, entry = text(tls, "caCertSecretRef"), text(tls, "caCertSecretKey")
-    if not name or not entry:
-        return ""
-    secret = view.get("Secret", key.namespace, name)
-    if secret is None:
-        raise MissingReference(
-            f"Secret '{name}' not found in namespace '{key.namespace}'", field="spec.tls.caCertSecretRef"
-        )
-    values = secret_values(secret)
-    if entry not in values:
-        raise MissingReference(
-            f"Secret '{name}' has no key '{entry}' (it has: {quoted(sorted(values))})", field="spec.tls.caCertSecretKey"
-        )
-    with contextlib.suppress(UnicodeDecodeError):
-        return values[entry].decode()
-    raise InvalidSpec(f"key '{entry}' of Secret '{name}' is no PEM text", field="spec.tls.caCertSecretKey")
