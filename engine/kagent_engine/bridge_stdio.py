@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,9 @@ _LOG_SECONDS = 1.0
 class StdioProcess:
     """A running server. ``ended`` is set when it exits or closes its output; ``said`` holds its last log lines."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, log: Callable[[str], None]) -> None:
         self._process = process
+        self._tell = log
         self.ended = asyncio.Event()
         self.said: deque[str] = deque(maxlen=20)
         self._log = asyncio.create_task(self._pass_on())
@@ -44,17 +45,27 @@ class StdioProcess:
         self._exit.add_done_callback(lambda _: self.ended.set())
 
     @classmethod
-    async def start(cls, argv: Sequence[str], env: Mapping[str, str]) -> StdioProcess:
+    async def start(
+        cls,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        folder: str | None = None,
+        log: Callable[[str], None] | None = None,
+    ) -> StdioProcess:
         """Start the server in a session of its own, so that what it starts can be ended with it.
+
+        ``log`` gets each line of its standard error; by default it goes to ours.
 
         Raises:
             OSError: there is no such program, or it may not be run.
         """
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(env), limit=_LONGEST_LINE, start_new_session=True
-        )
-        return cls(process)
+            *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(env), cwd=folder, limit=_LONGEST_LINE,
+            start_new_session=True,
+        )  # fmt: skip
+        return cls(process, log or _to_stderr)
 
     @property
     def exit_code(self) -> int | None:
@@ -138,4 +149,8 @@ class StdioProcess:
         text = line.decode(errors="replace").rstrip()
         if text:
             self.said.append(text)
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - the container's log
+        self._tell(text)
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the container's log

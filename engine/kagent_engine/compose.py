@@ -55,7 +55,7 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
             logger.warning("config.json: %s is set, which this engine does not act on", option)
     memory = _memory(config.memory, store) if config.memory else None
     skills = _skills(settings)
-    servers = (*config.http_tools, *config.sse_tools)
+    servers = (*config.http_tools, *config.sse_tools, *config.stdio_tools)
     model = build_model(config.model, paths=settings.paths)
     fallbacks = [build_model(each, paths=settings.paths) for each in config.fallback_models]
     agent = Agent(
@@ -135,6 +135,8 @@ def _tracing(settings: Settings, model: Model) -> Tracing | None:
 def _secrets(config: EngineConfig, settings: Settings) -> Secrets:
     """Return what the agent was given and no tool may tell: keys, tokens, the tool servers' and agents' headers."""
     values = [*secret_variables(os.environ)]
+    for program in config.stdio_tools:
+        values.extend(secret_variables(program.env))
     files = [("service account token", settings.paths.resolve(path)) for path in (settings.token_path, _API_TOKEN)]
     servers = [entry.params.headers for entry in (*config.http_tools, *config.sse_tools)]
     for headers in (*servers, *(agent.headers for agent in config.remote_agents)):

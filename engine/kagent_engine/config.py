@@ -42,6 +42,9 @@ def load(directory: Path, settings: Settings) -> Configuration:
         for index, server in enumerate(servers):
             if not server.params.url:
                 raise ConfigError("config.json", "there is no URL", field=f"{field}.{index}.params.url")
+    for index, program in enumerate(config.stdio_tools):
+        if not program.command:
+            raise ConfigError("config.json", "is empty", field=f"stdio_tools.{index}.command")
     for index, agent in enumerate(config.remote_agents):
         if not agent.name or not agent.url:
             missing = "url" if agent.name else "name"

@@ -166,7 +166,7 @@ async def serve_app(app: Any, port: int = 0) -> AsyncGenerator[str]:
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take a tool server that is away at its word; the tests that want patience ask for it."""
-    monkeypatch.setattr("kagent_engine.tools.mcp._YOUNG_SECONDS", 0.0)
+    monkeypatch.setattr("kagent_engine.tools.connection._YOUNG_SECONDS", 0.0)
 
 
 @pytest.fixture

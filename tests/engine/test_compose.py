@@ -34,14 +34,16 @@ async def test_servers_agents_approvals_and_limits_reach_the_agent(
         tmp_path,
         http_tools=[{"params": {"url": "http://a/mcp"}, "require_approval": ["drop"]}],
         sse_tools=[{"params": {"url": "http://b/sse"}, "require_approval": ["wipe"]}],
+        stdio_tools=[{"command": "serve", "require_approval": ["burn"], "env": {"API_KEY": "sk-of-the-program"}}],
         remote_agents=[{"name": "ns__NS__other", "url": "http://c"}],
     )
 
     agent = serving.agent
     assert (agent.name, agent.instruction, agent.limits.tool_rounds) == ("my_agent", "Be kind.", 7)
-    assert agent.require_approval == {"drop", "wipe"}
-    assert len(agent.sources) == 3
-    assert serving.unready() == "a, b"
+    assert agent.require_approval == {"drop", "wipe", "burn"}
+    assert len(agent.sources) == 4
+    assert serving.unready() == "a, b, serve"
+    assert agent.secrets.hide("it is sk-of-the-program") == "it is [hidden: API_KEY]"
     assert agent.compaction is None
     await agent.aclose()
 

@@ -6,39 +6,49 @@ mcp.py does.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
 import httpx2
 from mcp import Client
+from mcp.client.session import MessageHandlerFnT
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.client.subscriptions import SubscriptionLost
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CONNECTION_CLOSED,
+    INVALID_PARAMS,
     INVALID_REQUEST,
+    METHOD_NOT_FOUND,
     REQUEST_TIMEOUT,
     Implementation,
     Tool,
     ToolListChangedNotification,
 )
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from kagent_api.engine_config import McpParams
 from kagent_api.names import VERSION
+from kagent_engine.bridge_stdio import StdioProcess
 from kagent_engine.errors import ToolFailed
 from kagent_engine.shapes import JsonObject
 from kagent_engine.tools.base import Progress
 
-__all__ = ["ConnectionLost", "ListedTool", "McpSession", "explain", "never_sent", "open_session"]
+__all__ = ["ConnectionLost", "ListedTool", "McpSession", "explain", "never_sent", "open_session", "open_stdio"]
 
 # The SDK's own defaults, and upstream's.
 _TIMEOUT: Final = 30.0
 _READ_TIMEOUT: Final = 300.0
 _MOST_PAGES: Final = 100
+# Between two streams of changes; nothing waits for one.
+_FIRST_LISTEN_PAUSE: Final = 1.0
+_LONGEST_LISTEN_PAUSE: Final = 60.0
 _CLIENT: Final = Implementation(name="kagent-engine", version=VERSION)
 
 
@@ -135,10 +145,6 @@ async def open_session(
         Exception: whatever the transport raises, often inside a group; ``explain`` says it in words.
     """
 
-    async def heard(message: object) -> None:
-        if isinstance(message, ToolListChangedNotification):
-            changed()
-
     timeout = httpx2.Timeout(params.timeout or _TIMEOUT, read=params.sse_read_timeout or _READ_TIMEOUT)
 
     def http_client(
@@ -156,14 +162,42 @@ async def open_session(
             sse_read_timeout=params.sse_read_timeout or _READ_TIMEOUT,
             httpx_client_factory=http_client,
         )
-        async with Client(transport, mode="auto", client_info=_CLIENT, cache=None, message_handler=heard) as client:
+        async with (
+            Client(
+                transport, mode="auto", client_info=_CLIENT, cache=None, message_handler=_hearing(changed)
+            ) as client,
+            _listening(client, changed),
+        ):
             yield McpSession(client)
         return
     async with http_client() as http:
         transport = streamable_http_client(
             params.url, http_client=http, terminate_on_close=params.terminate_on_close is not False
         )
-        async with Client(transport, mode="auto", client_info=_CLIENT, cache=None, message_handler=heard) as client:
+        async with (
+            Client(
+                transport, mode="auto", client_info=_CLIENT, cache=None, message_handler=_hearing(changed)
+            ) as client,
+            _listening(client, changed),
+        ):
+            yield McpSession(client)
+
+
+@asynccontextmanager
+async def open_stdio(
+    process: StdioProcess, *, timeout: float, changed: Callable[[], None]
+) -> AsyncGenerator[McpSession]:
+    """Speak to a server over its pipes; it ends with the context, which the same task enters and leaves.
+
+    Raises:
+        Exception: whatever the server's start ends with; ``explain`` says it in words.
+    """
+    client = Client(process.streams(), mode="auto", client_info=_CLIENT, cache=None, message_handler=_hearing(changed))
+    async with AsyncExitStack() as stack:
+        # The SDK starts no server itself, so only the handshake can hang.
+        async with asyncio.timeout(timeout):
+            await stack.enter_async_context(client)
+        async with _listening(client, changed):
             yield McpSession(client)
 
 
@@ -181,6 +215,50 @@ def never_sent(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(never_sent(inner) for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions)
     return isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
+
+
+def _hearing(changed: Callable[[], None]) -> MessageHandlerFnT:
+    async def heard(message: object) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            changed()
+
+    return heard
+
+
+@asynccontextmanager
+async def _listening(client: Client, changed: Callable[[], None]) -> AsyncGenerator[None]:
+    """Hear of changed tools meanwhile where the protocol era tells only those who ask (2026-07-28)."""
+    tools = client.server_capabilities.tools
+    if client.protocol_version not in MODERN_PROTOCOL_VERSIONS or tools is None or not tools.list_changed:
+        yield
+        return
+    listener = asyncio.create_task(_listen(client, changed))
+    try:
+        yield
+    finally:
+        listener.cancel()
+        await asyncio.wait([listener])
+
+
+async def _listen(client: Client, changed: Callable[[], None]) -> None:
+    """Follow the server's changes; a stream that ends is opened again, and what it may have missed is read."""
+    pause, missed = _FIRST_LISTEN_PAUSE, False
+    while True:
+        try:
+            async with client.listen(tools_list_changed=True) as changes:
+                if missed:
+                    changed()
+                async for _ in changes:
+                    pause = _FIRST_LISTEN_PAUSE
+                    changed()
+        except MCPError as error:
+            if error.code in (METHOD_NOT_FOUND, INVALID_REQUEST, INVALID_PARAMS):
+                return
+        except (SubscriptionLost, TimeoutError, httpx2.HTTPError, OSError):
+            pass
+        missed = True
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_LISTEN_PAUSE)
 
 
 def _verify(params: McpParams, ca_path: Path | None) -> ssl.SSLContext | bool:

@@ -11,6 +11,7 @@ from kagent_engine.settings import Settings
 from kagent_engine.tools.agents import AgentAsTool
 from kagent_engine.tools.base import CallContext, Tool, ToolSource
 from kagent_engine.tools.mcp import McpServer
+from kagent_engine.tools.mcp_stdio import StdioServer
 
 __all__ = ["Agents", "Sources", "build_sources"]
 
@@ -33,7 +34,7 @@ class Agents:
 class Sources:
     """All sources of one agent, in the order of config.json."""
 
-    servers: Sequence[McpServer]
+    servers: Sequence[McpServer | StdioServer]
     all: Sequence[ToolSource]
 
     async def start(self) -> None:
@@ -48,9 +49,10 @@ class Sources:
 
 def build_sources(config: EngineConfig, settings: Settings) -> Sources:
     """Make the sources of a configuration."""
-    servers = [
+    servers: list[McpServer | StdioServer] = [
         *(McpServer(entry, sse=False, paths=settings.paths) for entry in config.http_tools),
         *(McpServer(entry, sse=True, paths=settings.paths) for entry in config.sse_tools),
+        *(StdioServer(entry, paths=settings.paths) for entry in config.stdio_tools),
     ]
     agents = Agents([AgentAsTool(entry, settings) for entry in config.remote_agents])
     return Sources(servers, [*servers, agents])

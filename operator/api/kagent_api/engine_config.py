@@ -20,8 +20,8 @@ from kagent_api.schema import JsonObject
 
 __all__ = [
     "AgentTool", "Compaction", "ContextConfig", "Embedding", "EngineConfig", "Guardrail", "HeaderFile", "McpParams",
-    "McpTools", "MemorySettings", "ModelSettings", "NetworkSettings", "ServiceAccountExchange", "TokenExchange",
-    "chosen_variables",
+    "McpTools", "MemorySettings", "ModelSettings", "NetworkSettings", "ServiceAccountExchange", "StdioTools",
+    "TokenExchange", "chosen_variables",
 ]  # fmt: skip
 
 HEADERS_DIR = "/etc/kagent/headers"
@@ -232,6 +232,23 @@ class McpTools(Section):
         return entry
 
 
+class StdioTools(Section):
+    """Tools of one MCP server that the engine runs as a process (upstream's main branch).
+
+    ``tools``, ``require_approval`` and ``timeout`` (seconds a call may take) are ours alone.
+    """
+
+    always: ClassVar = frozenset({"command"})
+
+    command: Text = ""
+    args: Strings = ()
+    env: Headers = Field(default_factory=dict)
+    dir: str | None = None
+    tools: Strings = ()
+    require_approval: Strings = ()
+    timeout: float | None = None
+
+
 class AgentTool(Section):
     """Another agent as a tool; ``name`` is its id (``ns__NS__name``)."""
 
@@ -294,6 +311,7 @@ class EngineConfig(Section):
     instruction: Text = ""
     http_tools: Annotated[tuple[McpTools, ...], _none_as(())] = ()
     sse_tools: Annotated[tuple[McpTools, ...], _none_as(())] = ()
+    stdio_tools: Annotated[tuple[StdioTools, ...], _none_as(())] = ()
     remote_agents: Annotated[tuple[AgentTool, ...], _none_as(())] = ()
     execute_code: bool | None = None
     stream: bool | None = None

@@ -173,7 +173,7 @@ async def test_a_server_that_is_down_is_a_warning_and_comes_back_by_itself(serve
 async def test_a_server_that_starts_beside_us_is_waited_for(
     serve: Any, http_app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kagent_engine.tools.mcp._YOUNG_SECONDS", 60.0)
+    monkeypatch.setattr("kagent_engine.tools.connection._YOUNG_SECONDS", 60.0)
     async with serve(http_app(calculator())) as url:
         port = port_of(url)
     async with opened({"params": {"url": f"{url}/mcp"}}) as server, asyncio.timeout(30):
@@ -288,3 +288,41 @@ async def test_a_header_file_that_is_missing_is_named_in_the_warning(tmp_path: P
 
     assert "x-secret" in warning.message
     assert "/nowhere/token" in warning.message
+
+
+@pytest.mark.parametrize("era", ["2026-07-28", "2025-11-25"])
+async def test_a_server_whose_tools_change_is_asked_again_in_both_eras(serve: Any, http_app: Any, era: str) -> None:
+    grower = MCPServer("grower")
+
+    @grower.tool()
+    async def grow(context: Context) -> str:  # pyright: ignore[reportUnusedFunction]
+        @grower.tool()
+        def grown() -> str:  # pyright: ignore[reportUnusedFunction]
+            return "new"
+
+        if era == "2026-07-28":
+            await context.notify_tools_changed()
+        else:
+            await context.session.send_tool_list_changed()
+        return context.request_context.protocol_version
+
+    app = http_app(grower) if era == "2026-07-28" else only_old_era(http_app(grower))
+    async with serve(app) as url, opened({"params": {"url": f"{url}/mcp"}}) as server:
+        assert (await call(server, "grow", {})).content == era
+        async with asyncio.timeout(20):
+            while "grown" not in {tool.spec.name for tool in (await server.tools(CONTEXT))[0]}:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+
+def only_old_era(app: Any) -> Any:
+    """Answer the newer era's probe as a server of the older one does: with 400."""
+
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        headers = dict(scope.get("headers", ()))
+        if headers.get(b"mcp-protocol-version") == b"2026-07-28":
+            await send({"type": "http.response.start", "status": 400, "headers": []})
+            await send({"type": "http.response.body", "body": b"Bad Request: Unsupported protocol version"})
+            return
+        await app(scope, receive, send)
+
+    return wrapped
