@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kagent_localcluster.runner.resources import ENDPOINTSLICES, PODS, SERVICES
+from kagent_localcluster.runner.resources import ENDPOINTS, ENDPOINTSLICES, PODS, SERVICES
 from kagent_localcluster.seams import JsonObject
 
 SERVER = """
@@ -105,3 +105,28 @@ async def test_a_service_without_selector_goes_where_its_slices_say(cluster: Any
     }
     cluster.objects.create(ENDPOINTSLICES, "default", slices)
     assert await ask(cluster, "http://byhand/a", "http://byhand/b") == ["one/a", "one/b"]
+
+
+async def test_endpoints_show_who_is_ready_and_go_with_their_service(cluster: Any) -> None:
+    ports = [{"name": "http", "port": 80, "targetPort": "web"}]
+    cluster.objects.create(SERVICES, "default", service("web", selector={"app": "web"}, ports=ports))
+    cluster.objects.create(SERVICES, "default", service("byhand", ports=[{"port": 80}]))
+    by_hand: JsonObject = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "byhand"}, "subsets": []}
+    cluster.objects.create(ENDPOINTS, "default", by_hand)
+    cluster.objects.create(PODS, "default", server("one", {"app": "web"}))
+
+    def subset() -> JsonObject:
+        (found,) = cluster.objects.get(ENDPOINTS, "default", "web")["subsets"]
+        return found
+
+    await cluster.until(lambda: cluster.objects.get(ENDPOINTS, "default", "web").get("subsets"))
+    await cluster.until(lambda: "addresses" in subset())
+    (address,) = subset()["addresses"]
+    assert (address["ip"], address["targetRef"]["name"]) == ("127.0.0.1", "one")
+    port = cluster.runner.pod_address("default", "one", "web").port
+    assert subset()["ports"] == [{"name": "http", "port": port, "protocol": "TCP"}]
+    cluster.objects.delete(SERVICES, "default", "web")
+    cluster.objects.delete(SERVICES, "default", "byhand")
+    await cluster.until(
+        lambda: [one["metadata"]["name"] for one in cluster.objects.list(ENDPOINTS, "default")] == ["byhand"]
+    )

@@ -1,4 +1,4 @@
-"""Shows where the Pods behind a Service really listen, as EndpointSlices.
+"""Shows where the Pods behind a Service really listen, as EndpointSlices and as Endpoints.
 
 All Pods have the address 127.0.0.1 and differ by port, so each Pod gets a slice of its own. Nothing here routes by
 them: they are for people and for clients that read them.
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from kagent_localcluster.errors import NotFound
+from kagent_localcluster.runner.controllers.endpoints import drop_endpoints, write_endpoints
 from kagent_localcluster.runner.fields import Key, items, key_of, labels_of, mapping, name_of, text
 from kagent_localcluster.runner.metadata import owner_reference
 from kagent_localcluster.runner.resources import ENDPOINTSLICES, SERVICES
@@ -76,7 +77,7 @@ class EndpointSliceController:
         try:
             service = self._objects.get(SERVICES, *key)
         except NotFound:
-            return None  # its slices go with it
+            return drop_endpoints(self._objects, key)  # its slices go with it
         selector = mapping(service, "spec", "selector")
         if not selector:
             return None
@@ -85,6 +86,7 @@ class EndpointSliceController:
             for pod in self._pods.endpoints(key.namespace)
             if selector.items() <= pod.labels.items() and (one := self._slice(service, pod)) is not None
         }
+        write_endpoints(self._objects, service, [wanted[name] for name in sorted(wanted)])
         present = self._objects.list(ENDPOINTSLICES, key.namespace, label_selector=f"{SERVICE_LABEL}={key.name}")
         for old in present:
             new = wanted.pop(name_of(old), None)
