@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Insert, Table, event, func, insert, select, text
+from sqlalchemy import ColumnElement, Connection, Table, event, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -127,15 +127,29 @@ class Database:
         self._last = max(self._last + 1, time.time_ns())
         return self._last
 
-    def upsert(self, table: Table, values: dict[str, Any], *, keep: tuple[str, ...] = ()) -> Insert:
-        """Return an insert that updates an existing row of the same primary key, but for the columns in ``keep``."""
+    def greatest(self, one: ColumnElement[int], other: int) -> ColumnElement[int]:
+        """Return the expression of the greater of two numbers."""
+        return func.max(one, other) if self._engine.dialect.name == "sqlite" else func.greatest(one, other)
+
+    def upsert(
+        self,
+        table: Table,
+        values: dict[str, Any],
+        *,
+        keep: tuple[str, ...] = (),
+        where: ColumnElement[bool] | None = None,
+    ) -> postgresql.Insert | sqlite.Insert:
+        """Return an insert that updates an existing row of the same primary key, but for the columns in ``keep``.
+
+        With ``where``, a row that it does not hold for is left alone.
+        """
         keys = [column.name for column in table.primary_key]
         changed = {name: value for name, value in values.items() if name not in keys and name not in keep}
         maker = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         written = maker(table).values(values)
         if not changed:
             return written.on_conflict_do_nothing(index_elements=keys)
-        return written.on_conflict_do_update(index_elements=keys, set_=changed)
+        return written.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
 
     async def _migrate(self, shown: str) -> None:
         async with self.write() as connection:

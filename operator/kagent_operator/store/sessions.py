@@ -5,10 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import Row, Select, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kagent_operator.store.database import Database
-from kagent_operator.store.tables import event, session, task
+from kagent_operator.store.tables import (
+    crewai_flow_state,
+    crewai_memory,
+    event,
+    lg_checkpoint,
+    lg_checkpoint_write,
+    session,
+    share,
+    share_access,
+    task,
+)
 
 __all__ = ["Session", "SessionEvent", "Sessions", "living_session", "session_of"]
 
@@ -54,9 +65,8 @@ class Sessions:
                 }  # fmt: skip
                 await connection.execute(self._database.upsert(session, created))
             else:
-                values = {"agent_id": agent_id, "updated_at": now}
-                values |= {key: value for key, value in (("name", name), ("source", source)) if value}
-                await connection.execute(update(session).where(*_is(user_id, id)).values(values))
+                named = {key: value for key, value in (("name", name), ("source", source)) if value}
+                await self._touch(connection, user_id, id, agent_id=agent_id, **named)
             row = (await connection.execute(select(session).where(*_is(user_id, id)))).one()
         return session_of(row)
 
@@ -85,34 +95,45 @@ class Sessions:
 
     async def change(self, user_id: str, id: str, *, name: str = "", agent_id: str = "") -> Session | None:
         """Rename a session or move it to another agent; None when there is none."""
-        values: dict[str, Any] = {key: value for key, value in (("name", name), ("agent_id", agent_id)) if value}
+        values = {key: value for key, value in (("name", name), ("agent_id", agent_id)) if value}
         async with self._database.write() as connection:
-            await connection.execute(
-                update(session).where(*_is(user_id, id)).values(updated_at=self._database.now(), **values)
-            )
+            await self._touch(connection, user_id, id, **values)
             row = (await connection.execute(select(session).where(*_is(user_id, id)))).first()
         return session_of(row) if row else None
 
     async def delete(self, user_id: str, id: str) -> bool:
-        """Delete a session with its events and tasks; say if there was one."""
+        """Delete a session with all that hangs on it; say if there was one.
+
+        Its share links end, so that none of them opens a later session of the same id.
+        """
         gone = {"deleted_at": self._database.now()}
         async with self._database.write() as connection:
             result = await connection.execute(update(session).where(*_is(user_id, id)).values(gone))
             for table in (event, task):
                 of_session = (table.c.session_id == id, table.c.user_id == user_id, table.c.deleted_at.is_(None))
                 await connection.execute(update(table).where(*of_session).values(gone))
+            links = (share.c.session_id == id, share.c.user_id == user_id)
+            of_links = share_access.c.token.in_(select(share.c.token).where(*links))
+            await connection.execute(delete(share_access).where(of_links))
+            await connection.execute(delete(share).where(*links))
+            for table in (lg_checkpoint, lg_checkpoint_write, crewai_memory, crewai_flow_state):
+                of_thread = (table.c.thread_id == id, table.c.user_id == user_id)
+                await connection.execute(delete(table).where(*of_thread))
         return result.rowcount > 0
 
     async def add_event(self, user_id: str, session_id: str, id: str, data: str) -> SessionEvent:
-        """Append an event; one of the same id is replaced in its place."""
-        now = self._database.now()
-        values = {
-            "id": id, "user_id": user_id, "session_id": session_id, "data": data,
-            "created_at": now, "updated_at": now, "deleted_at": None,
-        }  # fmt: skip
+        """Append an event; one of the same id is replaced in its place.
+
+        It comes after what the session holds, though it came by a replica whose clock is behind.
+        """
         async with self._database.write() as connection:
+            # First, since it makes replicas that append to one session wait for each other.
+            now = await self._touch(connection, user_id, session_id)
+            values = {
+                "id": id, "user_id": user_id, "session_id": session_id, "data": data,
+                "created_at": now, "updated_at": now, "deleted_at": None,
+            }  # fmt: skip
             await connection.execute(self._database.upsert(event, values, keep=("created_at",)))
-            await connection.execute(update(session).where(*_is(user_id, session_id)).values(updated_at=now))
         return SessionEvent(id, user_id, session_id, data, now, now)
 
     async def events(
@@ -132,6 +153,13 @@ class Sessions:
         return [
             SessionEvent(row.id, row.user_id, row.session_id, row.data, row.created_at, row.updated_at) for row in rows
         ]
+
+    async def _touch(self, connection: AsyncConnection, user_id: str, id: str, **values: str) -> int:
+        """Change a session and return the moment of it: later than any before, whatever the replicas' clocks say."""
+        now = self._database.now()
+        later = self._database.greatest(session.c.updated_at + 1, now)
+        changed = update(session).where(*_is(user_id, id)).values(updated_at=later, **values)
+        return (await connection.execute(changed.returning(session.c.updated_at))).scalar() or now
 
 
 def _is(user_id: str, id: str) -> tuple[Any, ...]:

@@ -57,11 +57,11 @@ class Tasks:
             "protocol_version": protocol_version, "created_at": now, "updated_at": now, "deleted_at": None,
         }  # fmt: skip
         async with self._database.write() as connection:
-            owner = (await connection.execute(select(task.c.user_id).where(task.c.id == id))).scalar()
-            if owner is not None and owner != user_id:
-                raise TaskOwned(f"task {id} belongs to another user", remedy="give the task a new id")
-            await connection.execute(self._database.upsert(task, values, keep=("created_at",)))
-            row = (await connection.execute(select(task).where(task.c.id == id))).one()
+            # One statement: between a look and a write another replica could give the id to somebody else.
+            mine = self._database.upsert(task, values, keep=("created_at",), where=task.c.user_id == user_id)
+            row = (await connection.execute(mine.returning(*task.c))).first()
+        if row is None:
+            raise TaskOwned(f"task {id} belongs to another user", remedy="give the task a new id")
         return _task(row)
 
     async def get(self, user_id: str, id: str) -> StoredTask | None:

@@ -116,6 +116,40 @@ async def test_an_older_schema_is_brought_up_to_date_with_all_it_holds(url: str)
         await store.close()
 
 
+async def test_replicas_with_clocks_apart_keep_the_order_of_a_session(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await Store.open(url) as store, await Store.open(url) as replica, asyncio.timeout(60):
+        ahead = replica._database.now  # pyright: ignore[reportPrivateUsage] - its clock goes an hour ahead
+        monkeypatch.setattr(replica._database, "now", lambda: ahead() + 3600 * 10**9)  # pyright: ignore[reportPrivateUsage]
+        await store.sessions.put("u", "apart", agent_id="a")
+        for number in range(10):
+            await (store, replica)[number % 2].sessions.add_event("u", "apart", f"e{number}", "{}")
+        at_once = ((store, replica)[n % 2].sessions.add_event("u", "apart", f"more{n}", "{}") for n in range(20))
+        await asyncio.gather(*at_once)
+        events = await store.sessions.events("u", "apart", ascending=True)
+    assert [event.id for event in events[:10]] == [f"e{number}" for number in range(10)]
+    assert len({event.created_at for event in events}) == 30
+
+
+async def test_an_id_that_two_users_take_at_once_is_one_users(url: str) -> None:
+    async with await Store.open(url) as store, await Store.open(url) as replica, asyncio.timeout(60):
+        for number in range(20):
+            both = await asyncio.gather(
+                *(
+                    each.tasks.put(
+                        user, f"race{number}", session_id="s", state="working", data="{}", protocol_version="0.3"
+                    )
+                    for each, user in ((store, "ada"), (replica, "bob"))
+                ),
+                return_exceptions=True,
+            )
+            (kept,) = [one for one in both if not isinstance(one, BaseException)]
+            (refused,) = [one for one in both if isinstance(one, BaseException)]
+            assert isinstance(refused, TaskOwned)
+            assert await store.tasks.owner(f"race{number}") == kept.user_id
+
+
 async def test_a_newer_schema_is_refused_on_postgresql_too(url: str) -> None:
     from sqlalchemy import text
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from kagent_operator.store import Store
+from kagent_operator.store.frameworks import Checkpoint, FlowState
 
 
 async def test_sessions_belong_to_their_user(store: Store) -> None:
@@ -90,3 +93,38 @@ async def test_the_same_event_id_in_two_sessions_is_two_events(store: Store) -> 
     await store.sessions.add_event("u", "s2", "e", "two")
     kept = [event.data for name in ("s1", "s2") for event in await store.sessions.events("u", name)]
     assert kept == ["one", "two"]
+
+
+async def test_events_keep_the_order_they_came_in_though_the_clock_goes_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.sessions.put("u", "s", agent_id="a")
+    await store.sessions.add_event("u", "s", "first", "{}")
+    behind = iter(range(1, 100))  # a replica in another place, or after its clock was set
+    monkeypatch.setattr(store._database, "now", lambda: next(behind))  # pyright: ignore[reportPrivateUsage] - its clock
+    await store.sessions.put("u", "s", agent_id="a", name="n")
+    second = await store.sessions.add_event("u", "s", "second", "{}")
+    await store.sessions.change("u", "s", name="m")
+    await store.sessions.add_event("u", "s", "third", "{}")
+    listed = await store.sessions.events("u", "s", ascending=True)
+    assert [event.id for event in listed] == ["first", "second", "third"]
+    later = await store.sessions.events("u", "s", ascending=True, after=second.created_at)
+    assert [event.id for event in later] == ["third"]
+
+
+async def test_a_deleted_session_leaves_nothing_to_a_later_one_of_its_id(store: Store) -> None:
+    await store.sessions.put("u", "s", agent_id="a")
+    link = await store.shares.add("u", "s", read_only=False)
+    await store.shares.visit(link, "friend")
+    other = await store.shares.add("u", "t", read_only=True)
+    await store.frameworks.remember("u", "s", "{}")
+    await store.frameworks.put_flow_state("u", FlowState("s", "flow", "method", "{}"))
+    await store.frameworks.put_checkpoint("u", Checkpoint("s", "", "c", None, "data", "", "json", 1))
+    await store.sessions.delete("u", "s")
+    await store.sessions.put("u", "s", agent_id="a")
+    assert await store.shares.by_token(link.token) is None
+    assert await store.shares.visited("friend") == []
+    assert await store.shares.by_token(other.token) == other
+    assert await store.frameworks.memories("u", "s", "") == []
+    assert await store.frameworks.flow_state("u", "s", "flow") is None
+    assert await store.frameworks.checkpoints("u", "s", "") == []
