@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kagent_api.engine_config import Compaction, EngineConfig, HeaderFile, MemorySettings
+from kagent_api.engine_config import Compaction, EngineConfig, HeaderFile
 from kagent_api.prices import Price, price_of, read_prices
 from kagent_engine.agent import Agent
 from kagent_engine.compaction import CompactionRules
@@ -53,7 +53,7 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
     for option in _NOT_YET:
         if getattr(config, option):
             logger.warning("config.json: %s is set, which this engine does not act on", option)
-    memory = _memory(config.memory, store) if config.memory else None
+    memory = _memory(config, settings, store) if config.memory else None
     skills = _skills(settings)
     servers = (*config.http_tools, *config.sse_tools, *config.stdio_tools)
     model = build_model(config.model, paths=settings.paths)
@@ -91,18 +91,24 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
     )
 
 
-def _memory(settings: MemorySettings, store: Store) -> Recollection | None:
-    """Return the agent's memory, None where it cannot have one; it can work without."""
+def _memory(config: EngineConfig, settings: Settings, store: Store) -> Recollection | None:
+    """Return the agent's memory, with the controller or in a file of its own; None where nothing makes its vectors."""
     from kagent_engine.store_controller import ControllerStore
 
-    if not isinstance(store, ControllerStore):
-        logger.warning("config.json: memory is set, which needs the controller (KAGENT_URL)")
+    if config.memory is None:
         return None
     try:
-        return Recollection(store, build_embedder(settings.embedding), settings)
+        embedder = build_embedder(config.memory.embedding)
     except ConfigError as error:
         logger.warning("there is no memory: %s", error)
         return None
+    if isinstance(store, ControllerStore):
+        return Recollection(store, embedder, config.memory)
+    from kagent_engine.memory_sqlite import SqliteMemories, memories_path
+
+    url = config.session_db_url or ""
+    own = SqliteMemories(memories_path(settings, url), config.memory.embedding.model)
+    return Recollection(own, embedder, config.memory, close_store=own.aclose)
 
 
 def _prices(models: Sequence[Model], settings: Settings) -> dict[str, Price]:

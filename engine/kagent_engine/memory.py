@@ -1,8 +1,9 @@
 """What an agent remembers of a person beyond one session: two tools, and what is recalled when a session begins.
 
-Memories lie with the controller and belong to one agent and one person; the vectors that find them are made here, by
-an embeddings endpoint of OpenAI's form. Recalled text is other people's and models' words: it is given to the model as
-notes, never as instructions. Nothing is saved unless the model decides to.
+Memories lie with the controller, or without one in a file of the agent's own, and belong to one agent and one person;
+the vectors that find them are made here, by an embeddings endpoint of OpenAI's form. Recalled text is other people's
+and models' words: it is given to the model as notes, never as instructions. Nothing is saved unless the model decides
+to.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, cast
 from urllib.parse import urlencode
@@ -83,6 +84,7 @@ class Recollection:
     store: MemoryStore
     embedder: Embedder
     settings: MemorySettings
+    close_store: Callable[[], Awaitable[None]] | None = None
 
     async def find(self, queries: Sequence[str], context: CallContext) -> list[str]:
         """Return what is remembered about any of the queries, each memory once.
@@ -121,6 +123,8 @@ class Recollection:
 
     async def aclose(self) -> None:
         await self.embedder.aclose()
+        if self.close_store is not None:
+            await self.close_store()
 
 
 @dataclass(frozen=True, slots=True)

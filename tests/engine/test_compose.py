@@ -120,3 +120,24 @@ async def test_keys_and_headers_of_servers_and_agents_are_the_secrets_that_no_to
     shown = serving.agent.secrets.hide("key-of-the-model plain-value-1 value-of-the-file other-agents-key tenant-one")
     assert shown == "[hidden: OPENAI_API_KEY] [hidden: Authorization] [hidden: X-Filed] [hidden: X-Api-Key] tenant-one"
     await serving.agent.aclose()
+
+
+async def test_memory_without_a_controller_lies_beside_the_sessions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    memory = {"ttl_days": 3, "embedding": {"provider": "openai", "model": "e"}}
+    serving = composed(tmp_path, memory=memory)
+    assert serving.agent.memory is not None
+    assert {"save_memory", "load_memory"} <= {tool.spec.name for tool in serving.agent.own_tools}
+    await serving.agent.memory.store.save_memory("ada", "tea", [1.0], 3)
+    await serving.agent.aclose()
+    (kept,) = tmp_path.rglob("*-memories.db")  # noqa: ASYNC240 - one small folder
+
+    elsewhere = tmp_path / "durable" / "sessions.db"
+    elsewhere.parent.mkdir()
+    serving = composed(tmp_path, memory=memory, session_db_url=f"sqlite:///{elsewhere}")
+    assert serving.agent.memory is not None
+    await serving.agent.memory.store.save_memory("ada", "tea", [1.0], 3)
+    await serving.agent.aclose()
+    assert (elsewhere.with_name("sessions-memories.db").exists(), kept.exists()) == (True, True)

@@ -16,6 +16,7 @@ from kagent_engine.agent import TurnRequest as Said
 from kagent_engine.errors import ConfigError, ToolFailed
 from kagent_engine.events import Warned
 from kagent_engine.memory import LoadMemory, Recollection, SaveMemory, build_embedder
+from kagent_engine.memory_sqlite import SqliteMemories
 from kagent_engine.models.base import TextPart, ToolCall
 from kagent_engine.settings import Settings
 from kagent_engine.store_controller import ControllerStore
@@ -94,6 +95,21 @@ async def test_what_was_saved_is_found_by_its_subject(world: World, memory: Reco
     assert (kept["agent_name"], kept["user_id"], kept["ttl_days"]) == ("kagent__NS__my_agent", "ada", 3)
     assert (len(kept["vector"]), kept["vector"][0]) == (768, 1.0)
     assert set(world.keys) == {"Bearer k"}
+
+
+async def test_the_same_without_a_controller(world: World, serve: Any, tmp_path: Any) -> None:
+    async with serve(world.app) as url:
+        embedder = build_embedder(Embedding(provider="openai", model="e", base_url=f"{url}/v1"), {})
+        memory = Recollection(SqliteMemories(tmp_path / "m.db", "e"), embedder, MemorySettings())
+        await SaveMemory(memory).call(ToolCall("c", "save_memory", {"content": "Ada drinks tea."}), ADA)
+        found = await LoadMemory(memory).call(ToolCall("c", "load_memory", {"query": "which tea"}), ADA)
+        other = await LoadMemory(memory).call(ToolCall("c", "load_memory", {"query": "which car"}), ADA)
+        notes = await memory.notes("Which tea would be the right one for me today?", ADA)
+        await memory.aclose()
+    assert found.response == {"result": "- Ada drinks tea."}
+    assert "Nothing" in other.content
+    assert "- Ada drinks tea." in notes
+    assert not world.saved
 
 
 async def test_a_new_session_begins_with_what_is_remembered_and_only_then(
