@@ -17,6 +17,7 @@ from urllib.request import getproxies
 
 import aiohttp
 import orjson
+from multidict import CIMultiDict
 from yarl import URL
 
 from kagent_api.errors import InvalidSpec
@@ -114,9 +115,11 @@ class Connection:
         """
         data = orjson.dumps(body)
         url = url or self.endpoint.url
-        headers = {"Content-Type": "application/json"} | self.endpoint.headers_with("" if signer else key)
+        # Twice in one request it breaks a signature, so its spelling must not matter.
+        headers = CIMultiDict({"Content-Type": "application/json"})
+        headers.update(self.endpoint.headers_with("" if signer else key))
         if signer is not None:
-            headers |= signer(url, data)
+            headers.update(signer(url, data))
         try:
             # A signature holds for the address as it was written. A key must not follow to wherever a server points.
             async with self._open().post(

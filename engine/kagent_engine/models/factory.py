@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from kagent_api.engine_config import ModelSettings, chosen_variables
 from kagent_engine.errors import ConfigError
@@ -28,7 +27,6 @@ _log = logging.getLogger(__name__)
 
 _OPENAI_URL = "https://api.openai.com/v1"
 _OLLAMA_URL = "http://localhost:11434"
-_ADDRESS = re.compile(r"https?://[^/\s]", re.IGNORECASE)
 _CHAT_PARAMETERS = (
     "temperature", "top_p", "max_tokens", "max_completion_tokens", "frequency_penalty", "presence_penalty", "seed", "n",
     "reasoning_effort",
@@ -144,7 +142,7 @@ def connect(endpoint: Endpoint, settings: ModelSettings, paths: PathMap) -> Conn
         ConfigError: its address is none.
         InvalidSpec: the certificate authority cannot be read.
     """
-    if not _ADDRESS.match(endpoint.url):
+    if not _is_address(endpoint.url):
         # What a gateway's address may hold, a password for instance, is not repeated.
         raise ConfigError(
             "config.json", f"the address of {endpoint.provider} is no http or https URL",
@@ -159,6 +157,15 @@ def connect(endpoint: Endpoint, settings: ModelSettings, paths: PathMap) -> Conn
     timeout = settings.timeout or settings.read_timeout
     endpoint = replace(endpoint, callers_key=bool(settings.api_key_passthrough))
     return Connection(endpoint, tls=tls, timeout=timeout, connect_timeout=settings.connect_timeout)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+    except ValueError:
+        return False
 
 
 def _chat_parameters(settings: ModelSettings) -> dict[str, object]:

@@ -76,7 +76,9 @@ class Wire:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 first, *rest = head.split("\r\n")
-                headers = {name.lower(): v.strip() for name, _, v in (line.partition(":") for line in rest if line)}
+                named = [line.partition(":") for line in rest if line]
+                headers = {name.lower(): value.strip() for name, _, value in named}
+                assert len(headers) == len(named), "a header stands there twice"
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 method, target, _ = first.split(" ")
                 seen = Seen(target, headers, read_json(body), body, method)

@@ -42,6 +42,14 @@ def test_a_model_that_cannot_be_built_names_field_and_remedy(given: dict[str, An
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    "url", ["not a url", "http://", "http://[::1", "http://x:port/v1", "http://x:99999", "x.example"]
+)
+def test_an_address_that_is_none_ends_the_start(url: str) -> None:
+    with pytest.raises(ConfigError, match="no http or https URL"):
+        build_model(settings(type="openai", base_url=url), {})
+
+
 def test_an_authority_that_is_missing_is_named_where_it_was_looked_for(tmp_path: Path) -> None:
     paths = PathMap((("/etc/ssl/certs/custom/ca", str(tmp_path)),))
     given = settings(type="openai", tls_ca_cert_path="/etc/ssl/certs/custom/ca/ca.crt")

@@ -147,12 +147,6 @@ async def test_nobody_at_the_address_names_it() -> None:
     assert (error.code, error.retryable) == ("unreachable", True)
 
 
-async def test_an_address_that_is_none_is_told() -> None:
-    error = await fail("not a url")
-    assert error.code == "url"
-    assert not error.retryable
-
-
 async def test_a_web_page_instead_of_an_api_is_told(wire: Wire) -> None:
     wire.reply("<html>welcome</html>")
     error = await fail(wire.url)

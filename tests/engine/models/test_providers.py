@@ -413,7 +413,7 @@ async def test_a_request_goes_where_the_provider_wants_it_with_key_and_headers(
     provider: Provider, wire: Wire, tmp_path: Path
 ) -> None:
     wire.raw(200, provider.speak(Answer(["hi"])), provider.kind)
-    async with model(provider, wire, tmp_path, headers={"X-Team": "blue"}) as built:
+    async with model(provider, wire, tmp_path, headers={"X-Team": "blue", "content-TYPE": "application/json"}) as built:
         await ask(built)
     (seen,) = wire.seen
     assert seen.target == provider.path
