@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
-import shutil
-import signal
-import subprocess
-import tempfile
 import uuid
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -98,38 +92,6 @@ def _ok(data: Any, status: int = 200) -> Response:
     return JSONResponse({"error": False, "data": data, "message": "ok"}, status)
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Generator[str]:
-    """A PostgreSQL of this test's own, where its programs are installed."""
-    initdb, program = shutil.which("initdb"), shutil.which("postgres")
-    if not initdb or not program:
-        pytest.skip("PostgreSQL's programs are not installed on this machine")
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    # It refuses to run as root.
-    user = next((name for name in ("postgres", "nobody") if name in names), None) if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(prefix="kagent-pg-") as folder:
-        if user:
-            os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-        data = str(Path(folder, "data"))
-        make = [initdb, "-D", data, "-U", "kagent", "-A", "trust", "--no-sync"]
-        made = subprocess.run(make, user=user, cwd=folder, capture_output=True, text=True, check=False, timeout=100)
-        if made.returncode:
-            pytest.skip(f"initdb does not work here: {made.stderr[-300:]}")
-        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
-        server = subprocess.Popen(
-            [program, "-D", data, *options], user=user, cwd=folder, stderr=subprocess.PIPE, text=True
-        )
-        try:
-            assert server.stderr is not None
-            for line in server.stderr:
-                if "ready to accept connections" in line:
-                    break
-            yield f"postgresql://kagent@/postgres?host={folder}"
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.communicate(timeout=30)
-
-
 @pytest.fixture(params=["sqlite", "controller", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, serve: Any) -> AsyncGenerator[Store]:
     @asynccontextmanager
@@ -138,7 +100,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, serve: Any) -> A
             yield SqliteStore(tmp_path / "s.db")
             return
         if request.param == "postgres":
-            yield PostgresStore(request.getfixturevalue("postgres"), f"agent-{uuid.uuid4()}")
+            yield PostgresStore(request.getfixturevalue("postgresql"), f"agent-{uuid.uuid4()}")
             return
         async with serve(Controller().app) as url:
             yield ControllerStore(Settings(controller_url=url))
@@ -216,15 +178,15 @@ async def test_a_session_longer_than_is_read_in_the_loop_comes_back_whole(store:
     assert len(session.events) == 250
 
 
-async def test_a_starting_replica_closes_what_a_dead_one_left_and_not_what_a_living_one_does(postgres: str) -> None:
+async def test_a_starting_replica_closes_what_a_dead_one_left_and_not_what_a_living_one_does(postgresql: str) -> None:
     agent = f"agent-{uuid.uuid4()}"
-    dead, living = PostgresStore(postgres, agent), PostgresStore(postgres, agent)
+    dead, living = PostgresStore(postgresql, agent), PostgresStore(postgresql, agent)
     await dead.save_task(task("left", "working"), "alice")
     await dead.save_task(task("waits", "input-required"), "alice")
     await living.save_task(task("running", "working"), "bob")
     await dead.aclose()
 
-    started = PostgresStore(postgres, agent)
+    started = PostgresStore(postgresql, agent)
     left = await started.unfinished_tasks()
 
     assert [(item["id"], user) for item, user in left] == [("left", "alice")]

@@ -1,11 +1,12 @@
 """What agents remember of earlier conversations, found again by likeness of meaning.
 
-Vectors are compared here, one by one: thousands per agent and user are a few milliseconds, and no vector extension is
-needed in either database.
+PostgreSQL compares vectors itself where its pgvector extension is there. Elsewhere they are compared here, one by one:
+thousands per agent and user are a few milliseconds.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import uuid
 from array import array
@@ -13,14 +14,30 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy import Row, delete, insert, or_, select, text, update
+from sqlalchemy.exc import ProgrammingError
 
 from kagent_operator.store.database import Database
 from kagent_operator.store.tables import memory
 
 __all__ = ["Memories", "Memory", "NewMemory"]
 
+_log = logging.getLogger(__name__)
+
 _DAY = 86_400 * 1_000_000_000
+_AVAILABLE = "SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"
+# Replicas that start at once take turns; the number is this step's own.
+_PREPARE = (
+    "SELECT pg_advisory_xact_lock(1970498669)",
+    "CREATE EXTENSION IF NOT EXISTS vector",
+    "ALTER TABLE memory ADD COLUMN IF NOT EXISTS embedding vector",
+)
+_EMBED = "UPDATE memory SET embedding = CAST(:vector AS vector) WHERE id = :id"
+# As the comparison here: vectors of another size, and those without a direction, are like nothing.
+_SCORE = (
+    "CASE WHEN vector_dims(embedding) = :size "
+    "THEN COALESCE(NULLIF(1 - (embedding <=> CAST(:wanted AS vector)), 'NaN'), 0) ELSE 0 END"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +69,32 @@ class Memories:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._pgvector = False
+
+    @property
+    def pgvector(self) -> bool:
+        """Whether the database compares."""
+        return self._pgvector
+
+    async def prepare(self) -> None:
+        """Use pgvector where the server has it and lets us; what was kept without it is given to it."""
+        if not self._database.shared:
+            return
+        async with self._database.read() as connection:
+            if not (await connection.execute(text(_AVAILABLE))).scalar():
+                return
+        try:
+            async with self._database.write() as connection:
+                for statement in _PREPARE:
+                    await connection.execute(text(statement))
+                kept = (await connection.execute(text("SELECT id, vector FROM memory WHERE embedding IS NULL"))).all()
+                for row in kept:
+                    await connection.execute(text(_EMBED), {"id": row.id, "vector": _written(array("f", row.vector))})
+        except ProgrammingError as error:
+            # Only a role that may create extensions can; a database's owner may where the extension is trusted.
+            _log.warning("memories are compared here, pgvector is not used: %s", error.orig)
+            return
+        self._pgvector = True
 
     async def add(self, items: list[NewMemory]) -> list[str]:
         """Save memories; return their ids."""
@@ -74,22 +117,17 @@ class Memories:
         async with self._database.write() as connection:
             await connection.execute(delete(memory).where(memory.c.expires_at <= self._database.now()))
             await connection.execute(insert(memory), rows)
+            if self._pgvector:
+                given = [{"id": row["id"], "vector": _written(array("f", row["vector"]))} for row in rows]
+                await connection.execute(text(_EMBED), given)
         return [row["id"] for row in rows]
 
     async def search(
         self, agent_name: str, user_id: str, vector: list[float], *, limit: int, min_score: float
     ) -> list[tuple[Memory, float]]:
         """Return the likest memories with their cosine, best first, and count the visit."""
-        wanted = _unit(vector)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(self._living(agent_name, user_id))).all()
-        found: list[tuple[Memory, float]] = []
-        for row in rows:
-            held = array("f", row.vector)
-            score = sum(map(mul, wanted, held)) if len(held) == len(wanted) else 0.0
-            if score >= min_score:
-                found.append((_memory(row), score))
-        best = sorted(found, key=lambda pair: -pair[1])[:limit]
+        look = self._asked_of_server if self._pgvector else self._compared
+        best = await look(self._living(agent_name, user_id), _unit(vector), limit, min_score)
         if best:
             async with self._database.write() as connection:
                 await connection.execute(
@@ -98,6 +136,31 @@ class Memories:
                     .values(access_count=memory.c.access_count + 1)
                 )
         return best
+
+    async def _compared(self, living: Any, wanted: list[float], limit: int, least: float) -> list[tuple[Memory, float]]:
+        async with self._database.read() as connection:
+            rows = (await connection.execute(living)).all()
+        found: list[tuple[Memory, float]] = []
+        for row in rows:
+            held = array("f", row.vector)
+            score = sum(map(mul, wanted, held)) if len(held) == len(wanted) else 0.0
+            if score >= least:
+                found.append((_memory(row), score))
+        return sorted(found, key=lambda pair: -pair[1])[:limit]
+
+    async def _asked_of_server(
+        self, living: Any, wanted: list[float], limit: int, least: float
+    ) -> list[tuple[Memory, float]]:
+        query = (
+            living.add_columns(text(f"{_SCORE} AS score"))
+            .where(text(f"{_SCORE} >= :least"))
+            .order_by(text("score DESC"))
+            .limit(limit)
+        )
+        values = {"wanted": _written(array("f", wanted)), "size": len(wanted), "least": least}
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query, values)).all()
+        return [(_memory(row), row.score) for row in rows]
 
     async def list(self, agent_name: str, user_id: str) -> list[Memory]:
         """Return all memories of an agent about a user, newest first."""
@@ -118,6 +181,11 @@ class Memories:
             memory.c.user_id == user_id,
             or_(memory.c.expires_at.is_(None), memory.c.expires_at > self._database.now()),
         )
+
+
+def _written(vector: array[float]) -> str:
+    """Write a vector as pgvector reads it."""
+    return f"[{','.join(map(repr, vector))}]"
 
 
 def _unit(vector: list[float]) -> list[float]:

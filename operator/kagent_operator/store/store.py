@@ -30,7 +30,9 @@ class Store:
     @classmethod
     async def open(cls, address: str | Path) -> Store:
         """Open a SQLite file by path, or a database by URL; raise StoreError if it cannot be used."""
-        return cls(await Database.open(address))
+        store = cls(await Database.open(address))
+        await store.memories.prepare()
+        return store
 
     @property
     def shared(self) -> bool:

@@ -1,16 +1,8 @@
-"""The same store on a real PostgreSQL, started for this test where its programs are installed."""
+"""The same store on a real PostgreSQL."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import pwd
-import shutil
-import signal
-import subprocess
-import tempfile
-from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 
@@ -20,59 +12,14 @@ from kagent_operator.store.memories import NewMemory
 from kagent_operator.store.tables import SCHEMA_VERSION, metadata
 
 
-def unprivileged() -> str | None:
-    """PostgreSQL refuses to run as root."""
-    if os.geteuid() != 0:
-        return None
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    return next((name for name in ("postgres", "nobody") if name in names), None)
-
-
-def program(name: str) -> str | None:
-    """Find a server program; Debian keeps them out of the PATH."""
-    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return shutil.which(name) or (str(debian[-1]) if debian else None)
-
-
-@pytest.fixture(scope="module")
-def url() -> Generator[str]:
-    initdb, postgres = program("initdb"), program("postgres")
-    if not initdb or not postgres:
-        pytest.skip("PostgreSQL's programs are not installed on this machine")
-    user = unprivileged()
-    with tempfile.TemporaryDirectory(prefix="kagent-pg-") as folder:
-        if user:
-            os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-        data = Path(folder, "data")
-        made = subprocess.run(
-            [initdb, "-D", str(data), "-U", "kagent", "-A", "trust", "--no-sync"],
-            user=user, cwd=folder, capture_output=True, text=True, check=False, timeout=100,
-        )  # fmt: skip
-        if made.returncode:
-            pytest.skip(f"initdb does not work here: {made.stderr[-300:]}")
-        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
-        server = subprocess.Popen(
-            [postgres, "-D", str(data), *options], user=user, cwd=folder, stderr=subprocess.PIPE, text=True
-        )
-        try:
-            assert server.stderr is not None
-            for line in server.stderr:
-                if "ready to accept connections" in line:
-                    break
-            yield f"postgresql://kagent@/postgres?host={folder}"
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.communicate(timeout=30)
-
-
-async def test_replicas_that_start_at_once_make_one_schema(url: str) -> None:
-    stores = await asyncio.gather(*(Store.open(url) for _ in range(4)))
+async def test_replicas_that_start_at_once_make_one_schema(postgresql: str) -> None:
+    stores = await asyncio.gather(*(Store.open(postgresql) for _ in range(4)))
     for store in stores:
         await store.close()
 
 
-async def test_everything_works_on_postgresql_too(url: str) -> None:
-    async with await Store.open(url) as store, await Store.open(url) as replica, asyncio.timeout(60):
+async def test_everything_works_on_postgresql_too(postgresql: str) -> None:
+    async with await Store.open(postgresql) as store, await Store.open(postgresql) as replica, asyncio.timeout(60):
         await store.sessions.put("u", "s", agent_id="a", name="n")
         writers = (store, replica)
         await asyncio.gather(
@@ -95,10 +42,10 @@ async def test_everything_works_on_postgresql_too(url: str) -> None:
         assert await replica.tasks.of_session("u", "s") == []
 
 
-async def test_an_older_schema_is_brought_up_to_date_with_all_it_holds(url: str) -> None:
+async def test_an_older_schema_is_brought_up_to_date_with_all_it_holds(postgresql: str) -> None:
     from sqlalchemy import inspect, text
 
-    async with await Store.open(url) as store:
+    async with await Store.open(postgresql) as store:
         await store.sessions.put("migrated", "s", agent_id="a", name="kept")
         database = store._database  # pyright: ignore[reportPrivateUsage] - its schema is made older
         async with database.write() as connection:
@@ -107,7 +54,7 @@ async def test_an_older_schema_is_brought_up_to_date_with_all_it_holds(url: str)
                     what, name = statement.split()[1:3]
                     await connection.execute(text(f"DROP {what} IF EXISTS {name} CASCADE"))
             await connection.execute(text("UPDATE schema_version SET version = 1"))
-    stores = await asyncio.gather(*(Store.open(url) for _ in range(3)))
+    stores = await asyncio.gather(*(Store.open(postgresql) for _ in range(3)))
     assert await stores[1].sessions.get("migrated", "s") is not None
     async with stores[0]._database.read() as connection:  # pyright: ignore[reportPrivateUsage]
         names = await connection.run_sync(lambda bare: inspect(bare).get_table_names())
@@ -117,9 +64,9 @@ async def test_an_older_schema_is_brought_up_to_date_with_all_it_holds(url: str)
 
 
 async def test_replicas_with_clocks_apart_keep_the_order_of_a_session(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    postgresql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with await Store.open(url) as store, await Store.open(url) as replica, asyncio.timeout(60):
+    async with await Store.open(postgresql) as store, await Store.open(postgresql) as replica, asyncio.timeout(60):
         ahead = replica._database.now  # pyright: ignore[reportPrivateUsage] - its clock goes an hour ahead
         monkeypatch.setattr(replica._database, "now", lambda: ahead() + 3600 * 10**9)  # pyright: ignore[reportPrivateUsage]
         await store.sessions.put("u", "apart", agent_id="a")
@@ -132,8 +79,8 @@ async def test_replicas_with_clocks_apart_keep_the_order_of_a_session(
     assert len({event.created_at for event in events}) == 30
 
 
-async def test_an_id_that_two_users_take_at_once_is_one_users(url: str) -> None:
-    async with await Store.open(url) as store, await Store.open(url) as replica, asyncio.timeout(60):
+async def test_an_id_that_two_users_take_at_once_is_one_users(postgresql: str) -> None:
+    async with await Store.open(postgresql) as store, await Store.open(postgresql) as replica, asyncio.timeout(60):
         for number in range(20):
             both = await asyncio.gather(
                 *(
@@ -150,13 +97,53 @@ async def test_an_id_that_two_users_take_at_once_is_one_users(url: str) -> None:
             assert await store.tasks.owner(f"race{number}") == kept.user_id
 
 
-async def test_a_newer_schema_is_refused_on_postgresql_too(url: str) -> None:
+async def test_pgvector_finds_what_a_comparison_here_finds(postgresql_with_pgvector: str) -> None:
+    vectors = {"cats": [1.0, 0.0], "dogs": [0.6, 0.8], "cars": [0.0, 1.0], "none": [0.0, 0.0], "long": [1.0, 0.0, 0.0]}
+    async with await Store.open(postgresql_with_pgvector) as store:
+        assert store.memories.pgvector
+        await store.memories.add([NewMemory("a", "u", content, vector) for content, vector in vectors.items()])
+        await store.memories.add([NewMemory("b", "u", "another agent's", [1.0, 0.0])])
+        await store.memories.add([NewMemory("a", "v", "another user's", [1.0, 0.0])])
+        found = await store.memories.search("a", "u", [2.0, 0.0], limit=2, min_score=0.3)
+        assert [(memory.content, round(score, 3)) for memory, score in found] == [("cats", 1.0), ("dogs", 0.6)]
+        everything = await store.memories.search("a", "u", [1.0, 0.0], limit=9, min_score=0.0)
+        assert {memory.content: round(score, 3) for memory, score in everything} == {
+            "cats": 1.0, "dogs": 0.6, "cars": 0.0, "none": 0.0, "long": 0.0,
+        }  # fmt: skip
+        counts = {memory.content: memory.access_count for memory in await store.memories.list("a", "u")}
+        assert counts["cats"] == 2
+        assert await store.memories.forget("a", "u") == 5
+
+
+async def test_what_was_kept_before_pgvector_was_there_is_found_too(postgresql_with_pgvector: str) -> None:
     from sqlalchemy import text
 
-    store = await Store.open(url)
+    async with await Store.open(postgresql_with_pgvector) as store:
+        await store.memories.add([NewMemory("old", "u", "kept", [1.0, 0.0])])
+        database = store._database  # pyright: ignore[reportPrivateUsage] - its schema is made older
+        async with database.write() as connection:
+            await connection.execute(text("ALTER TABLE memory DROP COLUMN embedding"))
+    stores = await asyncio.gather(*(Store.open(postgresql_with_pgvector) for _ in range(3)))
+    ((memory, score),) = await stores[2].memories.search("old", "u", [1.0, 0.0], limit=1, min_score=0.5)
+    assert (memory.content, score) == ("kept", 1.0)
+    for store in stores:
+        await store.close()
+
+
+async def test_without_pgvector_vectors_are_compared_here(postgresql: str) -> None:
+    async with await Store.open(postgresql) as store:
+        await store.memories.add([NewMemory("here", "u", "kept", [1.0, 0.0])])
+        ((memory, _),) = await store.memories.search("here", "u", [1.0, 0.0], limit=1, min_score=0.5)
+        assert memory.content == "kept"
+
+
+async def test_a_newer_schema_is_refused_on_postgresql_too(postgresql: str) -> None:
+    from sqlalchemy import text
+
+    store = await Store.open(postgresql)
     database = store._database  # pyright: ignore[reportPrivateUsage] - its schema is made newer
     async with database.write() as connection:
         await connection.execute(text("UPDATE schema_version SET version = 99"))
     await store.close()
     with pytest.raises(NewerDatabase, match="schema version 99"):
-        await Store.open(url)
+        await Store.open(postgresql)
