@@ -57,6 +57,18 @@ class TurnRequest:
     invocation_id: str = field(default_factory=lambda: f"e-{uuid.uuid4()}")
 
 
+class KeepsFiles(Protocol):
+    """Puts the files of a message where tools can read them."""
+
+    async def keep(self, files: Sequence[FilePart], context: CallContext) -> TextPart:
+        """Return the words that tell the model where they are.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        ...
+
+
 class Recorder(Protocol):
     """Watches turns from outside, as tracing does."""
 
@@ -79,6 +91,7 @@ class Agent:
     secrets: Secrets = NOTHING
     limits: Limits = field(default_factory=Limits)
     memory: Recollection | None = None
+    uploads: KeepsFiles | None = None
     compaction: CompactionRules | None = None
     summarizer: Model | None = None
     fallbacks: Sequence[Model] = ()
@@ -170,7 +183,8 @@ class Agent:
         record = _Record(Author(self.name, request.invocation_id))
         before = spent(session.events)
         waiting = open_pause(session.events) if request.answers else ()
-        opening = self._opening(record.author, request, waiting)
+        parts = await self._received(request, emit)
+        opening = self._opening(record.author, replace(request, parts=parts), waiting)
         history = conversation([*session.events, opening], waiting=[item.call.id for item in waiting])
         saved = asyncio.create_task(self._save(session, [opening]))
 
@@ -219,6 +233,18 @@ class Agent:
         except (ModelError, StoreUnavailable) as error:
             await emit(Warned("memory_unavailable", f"Nothing could be remembered: {error}", "memory"))
             return ""
+
+    async def _received(self, request: TurnRequest, emit: Emit) -> tuple[TextPart | FilePart, ...]:
+        """Return the message's parts, and where its files now lie for the tools."""
+        files = [part for part in request.parts if isinstance(part, FilePart) and part.data]
+        if self.uploads is None or not files:
+            return request.parts
+        try:
+            return (*request.parts, await self.uploads.keep(files, request.context))
+        except OSError as error:
+            told = f"Files of this message could not be kept for the tools: {error.strerror}"
+            await emit(Warned("upload_not_kept", told, "uploads"))
+            return request.parts
 
     def _opening(self, author: Author, request: TurnRequest, waiting: Sequence[Pending]) -> JsonObject:
         if not request.answers:

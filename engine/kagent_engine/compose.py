@@ -26,6 +26,7 @@ from kagent_engine.tools.base import Tool
 from kagent_engine.tools.sources import build_sources
 
 if TYPE_CHECKING:
+    from kagent_engine.skills import Uploads
     from kagent_engine.tracing import Tracing
 
 __all__ = ["compose"]
@@ -69,6 +70,7 @@ def compose(configuration: Configuration, settings: Settings, *, url: str) -> Se
         sources=sources.all,
         own_tools=[AskUser(), *([SaveMemory(memory), LoadMemory(memory)] if memory else []), *skills.tools],
         memory=memory,
+        uploads=skills.uploads,
         require_approval=frozenset(name for server in servers for name in server.require_approval) | skills.guarded,
         secrets=_secrets(config, settings),
         limits=Limits(tool_rounds=settings.tool_rounds),
@@ -158,13 +160,14 @@ class _Skills(NamedTuple):
     tools: Sequence[Tool] = ()
     notes: str = ""
     guarded: frozenset[str] = frozenset()
+    uploads: Uploads | None = None
 
 
 def _skills(settings: Settings) -> _Skills:
     """Return what an agent's skills add; outside of a Pod nothing holds a command in, so each needs a person's yes."""
     if settings.skills_folder is None:
         return _Skills()
-    from kagent_engine.skills import SHELL, read_skills, skill_tools, skills_notes
+    from kagent_engine.skills import SHELL, Uploads, read_skills, skill_tools, skills_notes
 
     folder = settings.paths.resolve(str(settings.skills_folder)).resolve()
     found = read_skills(folder)
@@ -172,7 +175,7 @@ def _skills(settings: Settings) -> _Skills:
         logger.warning("there is no skill (a folder with SKILL.md) below %s", folder)
         return _Skills()
     guarded = frozenset[str]() if settings.contained else frozenset({SHELL})
-    return _Skills(skill_tools(found, folder), skills_notes(found), guarded)
+    return _Skills(skill_tools(found, folder), skills_notes(found), guarded, Uploads(folder))
 
 
 def _rules(compaction: Compaction) -> CompactionRules:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from kagent_engine.skills.catalogue import Skill, read_skills
 from kagent_engine.skills.tools import SHELL, skill_tools, skills_notes
+from kagent_engine.skills.uploads import Uploads
 
-__all__ = ["SHELL", "Skill", "read_skills", "skill_tools", "skills_notes"]
+__all__ = ["SHELL", "Skill", "Uploads", "read_skills", "skill_tools", "skills_notes"]

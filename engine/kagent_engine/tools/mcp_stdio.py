@@ -88,6 +88,7 @@ class StdioServer:
             sdk = await asyncio.to_thread(sdk_door)
             async with sdk.open_stdio(process, timeout=_START_SECONDS, changed=connection.relist) as session:
                 yield session
+                watch.cancel()
         except Exception as error:
             if process.exit_code is None:
                 raise
