@@ -71,9 +71,12 @@ async def create_session(request: Request) -> Response:
     own_agent(principal, agent)
     if not principal.agent:
         await _chatting(request, agent)
+    session_id = text_field(body, "id")
+    if session_id and principal.proven and (taken := await gateway.store.sessions.get(principal.user_id, session_id)):
+        own_agent(principal, taken.agent_id)  # creating it again would hand it over
     session = await gateway.store.sessions.put(
         principal.user_id,
-        text_field(body, "id") or str(uuid.uuid4()),
+        session_id or str(uuid.uuid4()),
         agent_id=agent,
         name=text_field(body, "name"),
         source=source,
@@ -109,6 +112,8 @@ async def change_session(request: Request) -> Response:
     name, ref = text_field(body, "name"), text_field(body, "agent_ref")
     if not name and not ref:
         raise BadRequest("name or agent_ref is required")
+    if ref and acting.shared:
+        raise Forbidden("only the owner of a session may move it to another agent")
     target = _known_agent(gateway, ref, "") if ref else ""
     if target:
         principal = await caller(request)

@@ -14,7 +14,7 @@ from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.approvals import ask_in_words_of_1_0
 from kagent_operator.gateway.context import acting_on, caller, gateway_of, json_body, json_text, own_agent, text_field
 from kagent_operator.gateway.dialects import Dialect, dialect_of_task, legacy_state, task_to
-from kagent_operator.gateway.errors import BadRequest, Conflict, Missing
+from kagent_operator.gateway.errors import BadRequest, Conflict, Forbidden, Missing
 from kagent_operator.gateway.orphans import settled
 from kagent_operator.gateway.replies import ok
 from kagent_operator.store import TaskOwned
@@ -66,6 +66,8 @@ async def put_task(request: Request) -> Response:
     task["id"] = text_field(task, "id") or str(uuid.uuid4())
     session_id = text_field(task, "contextId")
     acting = await acting_on(request, session_id, writing=True)
+    if acting.shared and not (await caller(request)).agent:
+        raise Forbidden("a share link lets its holder talk to the agent, which keeps the tasks itself")
     try:
         stored = await gateway_of(request).store.tasks.put(
             acting.user_id,

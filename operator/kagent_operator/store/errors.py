@@ -4,7 +4,7 @@ KagentError (kagent_api)
 └── StoreError          somebody must look at the database: the message says which address, and what to do
     ├── NewerDatabase   made by a newer version of this program
     ├── StoreUnavailable  it does not answer now and may in a moment
-    ├── TaskOwned       the task's id belongs to another user
+    ├── TaskOwned       the task's id belongs to another user or session
     └── Unkeepable      a value that no database keeps as it is: the caller has to change it
 """
 
@@ -32,4 +32,4 @@ class Unkeepable(StoreError):
 
 
 class TaskOwned(StoreError):
-    """A task of this id exists and belongs to another user."""
+    """A task of this id exists and belongs to another user or session."""

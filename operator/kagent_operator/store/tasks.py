@@ -50,7 +50,10 @@ class Tasks:
     async def put(
         self, user_id: str, id: str, *, session_id: str, state: str, data: str, protocol_version: str
     ) -> StoredTask:
-        """Save a task; raise TaskOwned when the id belongs to another user."""
+        """Save a task; raise TaskOwned when the id belongs to another user, or to another session of this one.
+
+        A task stays in the session it began in (A2A): whoever reaches one session overwrites no task of another.
+        """
         now = self._database.now()
         values = {
             "id": id, "user_id": user_id, "session_id": session_id, "state": state, "data": data,
@@ -58,10 +61,11 @@ class Tasks:
         }  # fmt: skip
         async with self._database.write() as connection:
             # One statement: between a look and a write another replica could give the id to somebody else.
-            mine = self._database.upsert(task, values, keep=("created_at",), where=task.c.user_id == user_id)
+            same = and_(task.c.user_id == user_id, task.c.session_id.in_(("", session_id)))
+            mine = self._database.upsert(task, values, keep=("created_at",), where=same)
             row = (await connection.execute(mine.returning(*task.c))).first()
         if row is None:
-            raise TaskOwned(f"task {id} belongs to another user", remedy="give the task a new id")
+            raise TaskOwned(f"task {id} belongs to another user or session", remedy="give the task a new id")
         return _task(row)
 
     async def get(self, user_id: str, id: str) -> StoredTask | None:

@@ -225,6 +225,11 @@ async def test_an_agent_is_known_by_its_pods_token_and_reaches_its_own_sessions_
     assert (await get("/api/sessions", headers=boss)).json()["data"] == []
     assert (await post("/api/sessions", json={"agent_ref": "kagent/clock"}, headers=boss)).status_code == 403
     assert (await post("/api/memories/sessions", json=memory, headers=boss)).status_code == 403
+    taken = await post("/api/sessions", json={"agent_ref": "kagent/boss", "id": "s"}, headers=boss)
+    assert taken.status_code == 403, "creating a session again hands it to nobody else"
+    await post("/api/sessions", json={"agent_ref": "kagent/boss", "id": "own"}, headers=boss)
+    assert (await post("/api/tasks", json=task | {"contextId": "own"}, headers=boss)).status_code == 409
+    assert (await get("/api/tasks/t", headers=clock)).json()["data"]["contextId"] == "s"
     assert (await post("/api/a2a/kagent/clock/", json=say(), headers=boss)).status_code == 403
 
     # A name alone, somebody else's token, or one for another audience, is not that agent.

@@ -184,3 +184,7 @@ async def test_a_share_link_lets_others_in_as_far_as_it_says(client: httpx.Async
     bob["X-Share-Token"] = writing.token
     assert (await client.patch("/api/sessions/s", json={"name": "x"}, headers=bob)).status_code == 200
     assert (await client.delete("/api/sessions/s", headers=bob)).status_code == 403
+    moved = await client.patch("/api/sessions/s", json={"agent_ref": "kagent/my-agent"}, headers=bob)
+    assert moved.status_code == 403
+    forged = {"id": "t9", "contextId": "s", "status": {"state": "completed"}}
+    assert (await client.post("/api/tasks", json=forged, headers=bob)).status_code == 403

@@ -50,3 +50,15 @@ async def test_pages_begin_with_the_last_changed_and_count_everything_that_fits(
     assert (await store.tasks.page("u", state="working")).total == 1
     assert [task.id for task in (await store.tasks.page("u", agent_id="a", session_id="s2")).tasks] == ["t4", "t3"]
     assert (await store.tasks.page("u", agent_id="c")).tasks == []
+
+
+async def test_a_task_stays_in_its_session(store: Store) -> None:
+    async def put(session_id: str, data: str) -> None:
+        await store.tasks.put("u", "t", session_id=session_id, state="working", data=data, protocol_version="0.3")
+
+    await put("s", "{}")
+    with pytest.raises(TaskOwned):
+        await put("other", '{"forged":true}')
+    kept = await store.tasks.get("u", "t")
+    assert kept is not None
+    assert (kept.session_id, kept.data) == ("s", "{}")
