@@ -39,6 +39,7 @@ from kagent_engine.bridge_stdio import StdioProcess
 from kagent_engine.errors import ToolFailed
 from kagent_engine.shapes import JsonObject
 from kagent_engine.tools.base import Progress
+from kagent_engine.tools.schemas import accepted_schema
 
 __all__ = ["ConnectionLost", "ListedTool", "McpSession", "explain", "never_sent", "open_session", "open_stdio"]
 
@@ -275,7 +276,7 @@ def _verify(params: McpParams, ca_path: Path | None) -> ssl.SSLContext | bool:
 def _listed(tool: Tool) -> ListedTool:
     hints = tool.annotations
     repeatable = hints is not None and bool(hints.read_only_hint or hints.idempotent_hint)
-    return ListedTool(tool.name, tool.description or tool.title or "", tool.input_schema, repeatable)
+    return ListedTool(tool.name, tool.description or tool.title or "", accepted_schema(tool.input_schema), repeatable)
 
 
 def _app_only(tool: Tool) -> bool:
