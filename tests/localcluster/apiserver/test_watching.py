@@ -9,6 +9,7 @@ import httpx
 import orjson
 
 from kagent_localcluster.apiserver import ApiServer
+from kagent_localcluster.apiserver.kinds import Kind, builtin_kinds
 from kagent_localcluster.seams import JsonObject, Resource
 
 CONFIGMAPS = Resource("", "v1", "configmaps")
@@ -75,6 +76,25 @@ async def test_a_streaming_list_ends_with_a_marked_bookmark(served: Served) -> N
                 break
     assert [event["type"] for event in found] == ["ADDED", "BOOKMARK"]
     assert found[1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+async def test_a_bookmark_is_a_table_s_row_of_every_kind(served: Served) -> None:
+    _, client = served
+    query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "true",
+             "watch": "true", "timeoutSeconds": "1", "fieldSelector": "metadata.name=none"}  # fmt: skip
+    accept = {"Accept": "application/json;as=Table;g=meta.k8s.io;v=v1"}
+    paths = [path_of(kind) for kind in builtin_kinds() if kind.stored]
+    assert len(paths) > 20
+    answers = await asyncio.gather(*(client.get(path, params=query, headers=accept) for path in paths))
+    for path, answer in zip(paths, answers, strict=True):
+        (event,) = [orjson.loads(line) for line in answer.text.splitlines()]
+        (row,) = event["object"]["rows"]
+        assert (event["type"], len(row["cells"])) == ("BOOKMARK", len(event["object"]["columnDefinitions"])), path
+
+
+def path_of(kind: Kind) -> str:
+    root = f"/apis/{kind.group}" if kind.group else "/api"
+    return f"{root}/{kind.version}/{kind.plural}"
 
 
 async def test_a_watch_ends_in_time_with_a_bookmark(served: Served) -> None:

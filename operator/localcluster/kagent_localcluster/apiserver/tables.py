@@ -9,6 +9,7 @@ import orjson
 
 from kagent_localcluster.apiserver.builtin.columns import builtin_columns
 from kagent_localcluster.apiserver.builtin.durations import age
+from kagent_localcluster.apiserver.builtin.structs import through_go
 from kagent_localcluster.apiserver.jsonpath import find_all
 from kagent_localcluster.apiserver.kinds import Column, Kind
 from kagent_localcluster.apiserver.reading import Seen
@@ -63,7 +64,7 @@ class TableWriter:
         self._told = True
         if seen.type == "BOOKMARK":
             partial = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
-            rows: list[JsonObject] = [{**self._row(obj), "object": partial}]
+            rows: list[JsonObject] = [{**self._row(self._empty(obj)), "object": partial}]
         else:
             rows = [self._row(obj)]
         return {
@@ -73,6 +74,13 @@ class TableWriter:
             "columnDefinitions": columns,
             "rows": rows,
         }
+
+    def _empty(self, bookmark: JsonObject) -> JsonObject:
+        """Return the object without anything that a bookmark's row is drawn from, as a real server does."""
+        if self._kind.crd:
+            return {**bookmark, "metadata": {**bookmark["metadata"], "name": ""}}
+        bare = through_go(self._kind.api_version, self._kind.kind, {**bookmark, "metadata": {"name": ""}})
+        return {**bare, "metadata": {**bookmark["metadata"], "name": ""}}
 
     def _definitions(self) -> list[_Definition]:
         if not self._kind.crd:
