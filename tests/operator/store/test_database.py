@@ -61,6 +61,16 @@ def schema_of(path: Path) -> dict[str, set[str]]:
         return {name: {row[1] for row in raw.execute(f"PRAGMA table_info({name})")} for name in names}
 
 
+def made_older(path: Path, version: int) -> None:
+    with closing(sqlite3.connect(path)) as raw:
+        for later in range(version + 1, SCHEMA_VERSION + 1):
+            for statement in MIGRATIONS[later]:
+                what, name = statement.split()[1:3]
+                raw.execute(f"DROP {what} IF EXISTS {name}")
+        raw.execute(f"UPDATE schema_version SET version = {version}")
+        raw.commit()
+
+
 @pytest.mark.parametrize("version", [1, 2])
 async def test_a_database_of_an_older_version_is_brought_up_to_date_with_all_it_holds(
     tmp_path: Path, version: int
@@ -69,18 +79,44 @@ async def test_a_database_of_an_older_version_is_brought_up_to_date_with_all_it_
     async with await Store.open(path) as store, await Store.open(fresh):
         await store.sessions.put("u", "s", agent_id="a", name="kept")
         await store.sessions.add_event("u", "s", "e", '{"text":"kept"}')
-    with closing(sqlite3.connect(path)) as raw:
-        for later in range(version + 1, SCHEMA_VERSION + 1):
-            for statement in MIGRATIONS[later]:
-                what, name = statement.split()[1:3]
-                raw.execute(f"DROP {what} IF EXISTS {name}")
-        raw.execute(f"UPDATE schema_version SET version = {version}")
-        raw.commit()
+    made_older(path, version)
     async with await Store.open(path) as store:
         session = await store.sessions.get("u", "s")
         assert session is not None
         assert session.name == "kept"
         assert [event.data for event in await store.sessions.events("u", "s")] == ['{"text":"kept"}']
+    assert schema_of(path) == schema_of(fresh)
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from kagent_operator.store import Store
+
+@event.listens_for(Engine, "before_cursor_execute")
+def die(connection, cursor, statement, *_):
+    if statement.startswith(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(Store.open(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("moment", ["CREATE TABLE lg_checkpoint_write", "UPDATE schema_version"])
+async def test_a_migration_that_is_killed_is_done_whole_the_next_time(tmp_path: Path, moment: str) -> None:
+    path, fresh = tmp_path / "gateway.db", tmp_path / "fresh.db"
+    async with await Store.open(path) as store, await Store.open(fresh):
+        await store.sessions.put("u", "s", agent_id="a", name="kept")
+    made_older(path, 1)
+    before = schema_of(path)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, str(path), moment)
+    assert await process.wait() == -signal.SIGKILL
+    assert schema_of(path) == before
+    async with await Store.open(path) as store:
+        session = await store.sessions.get("u", "s")
+        assert session is not None
+        assert session.name == "kept"
     assert schema_of(path) == schema_of(fresh)
 
 
