@@ -72,6 +72,9 @@ async def a2a(request: Request) -> ASGIApp:
     except BadRequest as error:
         return rpc_error(call.id, VERSION_NOT_SUPPORTED, str(error))
     await allowed(request, chat_with(namespace, name))
+    if "x-share-token" in request.headers:
+        # It goes out as it was understood: nothing beside it may mean more to another reader of JSON.
+        body = call.written()
     try:
         user_id, call = await scoped(request, call, principal, agent_id(namespace, name))
         stored = await answer_from_store(call, gateway, user_id, agent_id(namespace, name))

@@ -78,6 +78,10 @@ class Call:
             raise RpcError(INVALID_PARAMS, "params must be an object")
         return cls(request.get("id"), method, cast("JsonObject", params or {}), dialect)
 
+    def written(self) -> bytes:
+        """Return the request as JSON, without anything that was not read of it."""
+        return json.dumps({"jsonrpc": "2.0", "id": self.id, "method": self.method, "params": self.params}).encode()
+
 
 def rpc_result(call: Call, result: object) -> Response:
     return as_json({"jsonrpc": "2.0", "id": call.id, "result": result})

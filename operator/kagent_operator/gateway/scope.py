@@ -7,19 +7,22 @@ its agent, and nothing else of the owner's, whatever ids the call names.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final, cast
 
 from starlette.requests import Request
 
+from kagent_api.kube.resources import JsonObject
 from kagent_operator.gateway.context import gateway_of, share_of
 from kagent_operator.gateway.directory import field
 from kagent_operator.gateway.errors import Forbidden
 from kagent_operator.gateway.principal import Principal
-from kagent_operator.gateway.rpc import TASK_NOT_FOUND, Call, RpcError
+from kagent_operator.gateway.rpc import INVALID_PARAMS, TASK_NOT_FOUND, Call, RpcError
 
 __all__ = ["scoped"]
 
 _READING: Final = frozenset({"tasks/get", "GetTask", "tasks/list", "ListTasks", "tasks/resubscribe", "SubscribeToTask"})
+_CHECKED: Final = frozenset({"id", "taskId", "contextId", "message"})
+_IN_ANY_CASE: Final = frozenset(name.casefold() for name in _CHECKED)
 _LISTING: Final = frozenset({"tasks/list", "ListTasks"})
 
 
@@ -39,6 +42,8 @@ async def scoped(request: Request, call: Call, principal: Principal, agent_id: s
     share = await share_of(request, token)
     if share.read_only and call.method not in _READING:
         raise Forbidden("this share link allows reading only")
+    if _reads_otherwise(call.params) or _reads_otherwise(call.params.get("message")):
+        raise RpcError(INVALID_PARAMS, "params must write id, taskId, contextId and message as the protocol does")
     session = await store.sessions.get(share.user_id, share.session_id)
     if session is None or session.agent_id != agent_id:
         raise Forbidden("the share link is not valid for this agent", remedy="ask its owner for a new link")
@@ -52,6 +57,14 @@ async def scoped(request: Request, call: Call, principal: Principal, agent_id: s
     elif call.method not in _LISTING and not context:
         raise Forbidden("the share link is good for its session's messages and tasks only")
     return share.user_id, replace(call, params=call.params | {"contextId": share.session_id})
+
+
+def _reads_otherwise(part: Any) -> bool:
+    """Whether Go's JSON, which takes `CONTEXTID` for `contextId`, could read other ids than those checked here."""
+    if not isinstance(part, dict):
+        return False
+    names = cast("JsonObject", part)
+    return any(name not in _CHECKED and name.casefold() in _IN_ANY_CASE for name in names)
 
 
 def _task_of(call: Call) -> str:

@@ -341,3 +341,29 @@ async def test_a_share_link_lets_its_holder_talk_in_that_session_as_its_owner(
     assert "result" in (await front.post(FRONT, json=call("tasks/get", {"id": "t"}), headers=bob)).json()
     assert (await front.post(FRONT, json=call("message/send", message), headers=bob)).status_code == 403
     assert len(agent.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"message": {"messageId": "m", "contextId": "s", "CONTEXTID": "private", "parts": []}},
+        {"message": {"messageId": "m", "contextId": "s", "taskid": "t2", "parts": []}},
+        {"message": {"messageId": "m", "contextId": "s", "parts": []}, "Message": {"contextId": "private"}},
+    ],
+)
+async def test_a_share_link_is_no_way_round_for_readers_that_ignore_letter_case(
+    front: httpx.AsyncClient, agent: Agent, store: Any, params: Json
+) -> None:
+    agent.reply = JSONResponse({"jsonrpc": "2.0", "id": 1, "result": {}})
+    await store.sessions.put("ada", "s", agent_id="kagent__NS__my_agent")
+    share = await store.shares.add("ada", "s", read_only=False)
+    bob = {"X-User-Id": "bob", "X-Share-Token": share.token}
+    said = (await front.post(FRONT, json=call("message/send", params), headers=bob)).json()
+    assert said["error"]["code"] == -32602
+    assert agent.requests == []
+    reading = await store.shares.add("ada", "s", read_only=True)
+    bob["X-Share-Token"] = reading.token
+    smuggled = call("tasks/resubscribe", {"contextId": "s"}) | {"METHOD": "message/send", "PARAMS": params}
+    await front.post(FRONT, json=smuggled, headers=bob)
+    ((_, body),) = agent.requests
+    assert b"message/send" not in (body if isinstance(body, bytes) else json.dumps(body).encode())
