@@ -6,6 +6,7 @@ Where the server does not answer, nothing is said to be forbidden: the attempt i
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from kagent_api.kube import KubeClient
 
 __all__ = ["NEEDS", "Need", "Permissions"]
+
+_log = logging.getLogger(__name__)
 
 
 class Need(NamedTuple):
@@ -91,5 +94,9 @@ class Permissions:
         try:
             answer = await self._client.create(reviews, body, field_validation="")
         except KagentError:
+            return True
+        except Exception:
+            # The outer edge: what a client or a plugin of the kubeconfig does wrong must not end the dashboard.
+            _log.exception("asking for permissions failed")
             return True
         return mapping(answer.get("status")).get("allowed") is not False

@@ -11,7 +11,7 @@ from kagent_tui.commands.registry import Command, Registry
 __all__ = ["COMMANDS"]
 
 _APP = (
-    Command("app.command", "cmd", "type a command", "app", (":",), footer=52),
+    Command("app.command", "cmd", "type a command", "app", (":",), footer=36),
     Command("app.help", "keys", "show keys and commands", "app", ("?", "f1"), ("help", "h"), footer=90),
     Command("app.which-key", "which key", "the keys that do something here; the next key does its thing", "app",
             ("K", "f9")),
@@ -62,7 +62,7 @@ _BROWSE = (
     Command("browse.sessions", "sessions", "the sessions of the agent", "browse", ("S",)),
     Command("browse.edit", "edit", "edit in a form or as YAML", "browse", ("e",), ("edit",), "", True, footer=30),
     Command("browse.editor", "$EDITOR", "edit as YAML in $EDITOR", "browse", ("E",), ("editor",), "", True),
-    Command("browse.yaml", "yaml", "show the YAML", "browse", ("y",), ("yaml",), footer=25),
+    Command("browse.yaml", "yaml", "show the YAML", "browse", ("y",), ("yaml",), footer=48),
     Command(
         "browse.why", "why", "why is it not ready: the chain of what it needs", "browse", ("x",), ("why",), footer=45
     ),
@@ -85,7 +85,7 @@ _BROWSE = (
         "[TEMPLATE]",
         True,
     ),
-    Command("browse.filter", "filter", "keep rows: text, regex, !not, -l label, -f fuzzy", "browse", ("/",), footer=50),
+    Command("browse.filter", "filter", "keep rows: text, regex, !not, -l label, -f fuzzy", "browse", ("/",), footer=35),
     Command("browse.sort", "sort", "sort by a column", "browse", ("s",), ("sort",), "COLUMN", footer=60),
     Command("browse.next-view", "next view", "the next table", "browse", ("right", ">")),
     Command("browse.previous-view", "previous view", "the table before", "browse", ("left", "<")),
