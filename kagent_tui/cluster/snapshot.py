@@ -90,7 +90,8 @@ class SnapshotStore:
         self._tidy()
 
     def _file(self, identity: str) -> Path:
-        return self._folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.jsonl"
+        name = hashlib.sha256(identity.encode(errors="surrogatepass")).hexdigest()[:24]
+        return self._folder / f"{name}.jsonl"
 
     def _tidy(self) -> None:
         files = sorted(self._folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime, reverse=True)

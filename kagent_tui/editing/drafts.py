@@ -81,7 +81,7 @@ class DraftStore:
         self._path(context, ref).unlink(missing_ok=True)
 
     def _path(self, context: str, ref: ObjectRef) -> Path:
-        name = hashlib.sha256("\0".join((context, *ref)).encode()).hexdigest()[:32]
+        name = hashlib.sha256("\0".join((context, *ref)).encode(errors="surrogatepass")).hexdigest()[:32]
         return self._directory / f"{name}.json"
 
 

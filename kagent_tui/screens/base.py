@@ -39,7 +39,9 @@ class Host(App[int]):
 
     def put_on_clipboard(self, text: str, what: str = "") -> tuple[str, Tone]:
         """Send text to the terminal's clipboard (OSC 52); return what to say: whether it arrived nobody can know."""
-        size = len(text.encode("utf-8", "replace"))
+        # What JSON may carry and UTF-8 cannot (half a surrogate pair) becomes "?".
+        encoded = text.encode("utf-8", "replace")
+        text, size = encoded.decode(), len(encoded)
         if size > self.clipboard_limit:
             told = f"not sent: {size:,} bytes, and terminals drop more than {self.clipboard_limit:,} (clipboard_limit)"
             return told, Tone.WARN

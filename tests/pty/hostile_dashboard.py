@@ -15,6 +15,7 @@ BAD = (
     "\x1b]52;c;U1RPTEVO\x07\x1b]2;PWNED\x1b\\\x1b]8;;http://evil\x1b\\link\x1b]8;;\x1b\\\x1b[2J\x1b[1;1H\x1bPq\x1b\\"
     "\x9b31m\x9d2;PWNED\x9c\x00\x7f\x07\x08\x0b\r\u202e\u200b\u2066\ufeff\u200d\U000e0041[red]markup[/red]"
     "[link=http://evil]x[/link]\x1b[?1049l\x1b[6n\x1bc\x90q\x9c$text [@click=app.bell]y[/]"
+    "\x1b_apc\x1b\\\x1b^pm\x1b\\\x1bXsos\x1b\\\x9fapc\x9c\x85\x84\ud800\udfff\u2028\u061c"
 )
 LONG = "MEGABYTE " + "x" * 1_000_000
 

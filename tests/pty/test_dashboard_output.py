@@ -33,7 +33,7 @@ ROADS = [
     ("x", "What it needs"), ("G", ""), ("q", "!What it needs"),
     ("X", "What uses"), ("q", "!What uses"),
     ("u", "What uses"), ("q", "!What uses"),
-    ("p", "Deployment"), ("G", "Events|Pods"), ("g", ""), ("q", "!Deployment"),
+    ("p", "0/1 ready"), ("G", "Events|Pods"), ("g", ""), ("q", "!0/1 ready"),
     ("l", "MARKER-LOG"), ("w", ""), ("q", "!MARKER-LOG"),
     ("P", "Latest warnings"), ("G", ""), ("q", "▐Agents"),
     ("K", "keys here and now"), ("\x1b", "!keys here and now"),
