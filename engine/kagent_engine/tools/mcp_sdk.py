@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +47,11 @@ __all__ = ["ConnectionLost", "ListedTool", "McpSession", "explain", "never_sent"
 _TIMEOUT: Final = 30.0
 _READ_TIMEOUT: Final = 300.0
 _MOST_PAGES: Final = 100
+# An image or a document in base64 fits; what is longer would fill the Pod's memory.
+_LONGEST_ANSWER: Final = 64 * 1024 * 1024
+_FIRST_ERROR: Final = 400
+# All that the SDK says of an answer that is an error.
+_SILENT: Final = "Server returned an error response"
 # Between two streams of changes; nothing waits for one.
 _FIRST_LISTEN_PAUSE: Final = 1.0
 _LONGEST_LISTEN_PAUSE: Final = 60.0
@@ -146,6 +151,15 @@ async def open_session(
         Exception: whatever the transport raises, often inside a group; ``explain`` says it in words.
     """
 
+    refused = ""
+
+    async def bounded(response: httpx2.Response) -> None:
+        nonlocal refused
+        if response.status_code >= _FIRST_ERROR:
+            refused = f"HTTP {response.status_code} {response.reason_phrase}".strip()
+        if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+            response.stream = _Bounded(cast("httpx2.AsyncByteStream", response.stream))
+
     timeout = httpx2.Timeout(params.timeout or _TIMEOUT, read=params.sse_read_timeout or _READ_TIMEOUT)
 
     def http_client(
@@ -153,7 +167,10 @@ async def open_session(
         timeout: httpx2.Timeout | None = timeout,
         auth: httpx2.Auth | None = None,
     ) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, verify=_verify(params, ca_path))
+        return httpx2.AsyncClient(
+            headers=headers, timeout=timeout, auth=auth, verify=_verify(params, ca_path),
+            event_hooks={"response": [bounded]},
+        )  # fmt: skip
 
     if sse:
         transport = sse_client(
@@ -171,17 +188,25 @@ async def open_session(
         ):
             yield McpSession(client)
         return
-    async with http_client() as http:
-        transport = streamable_http_client(
-            params.url, http_client=http, terminate_on_close=params.terminate_on_close is not False
-        )
-        async with (
-            Client(
-                transport, mode="auto", client_info=_CLIENT, cache=None, message_handler=_hearing(changed)
-            ) as client,
-            _listening(client, changed),
-        ):
-            yield McpSession(client)
+    try:
+        async with http_client() as http:
+            transport = streamable_http_client(
+                params.url,
+                http_client=http,
+                terminate_on_close=params.terminate_on_close is not False,
+                max_sse_event_size=_LONGEST_ANSWER,
+            )
+            async with (
+                Client(
+                    transport, mode="auto", client_info=_CLIENT, cache=None, message_handler=_hearing(changed)
+                ) as client,
+                _listening(client, changed),
+            ):
+                yield McpSession(client)
+    except Exception as error:
+        if refused and explain(error) == _SILENT:
+            raise ToolFailed(f"it answered {refused}") from error
+        raise
 
 
 @asynccontextmanager
@@ -202,13 +227,32 @@ async def open_stdio(
             yield McpSession(client)
 
 
+class _Bounded(httpx2.AsyncByteStream):
+    """An answer's body that ends with an error where it has no end; events have a bound of their own."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = _LONGEST_ANSWER
+        async for chunk in self._stream:
+            left -= len(chunk)
+            if left < 0:
+                raise httpx2.ReadError(f"the answer is longer than {_LONGEST_ANSWER // 1024**2} MiB")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
 def explain(error: BaseException) -> str:
-    """Return the innermost reason of an error in one line."""
+    """Return the innermost reason of an error in one line, fit for a log."""
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     if isinstance(error, httpx2.HTTPStatusError):
         return f"HTTP {error.response.status_code} {error.response.reason_phrase}".strip()
-    return str(error).strip() or type(error).__name__
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
 
 
 def never_sent(error: BaseException) -> bool:

@@ -326,3 +326,67 @@ def only_old_era(app: Any) -> Any:
         await app(scope, receive, send)
 
     return wrapped
+
+
+def answering(status: int, body: bytes, *, endless: bool = False) -> Any:
+    """Answer every request with this, and then with the same again for ever where it is ``endless``."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
+        )
+        gone = asyncio.create_task(closed(receive))
+        while endless and not gone.done():
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body", "body": body})
+        gone.cancel()
+
+    async def closed(receive: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("app", "says"),
+    [
+        (answering(401, b"no"), "HTTP 401 Unauthorized"),
+        (answering(500, b"boom"), "HTTP 500 Internal Server Error"),
+        (answering(200, b"<html>"), "Failed to parse JSON response"),
+        (answering(200, b'{"jsonrpc": "2.0", "id": 1, "result": "\xff"}'), "Failed to parse JSON response"),
+        (answering(200, b"x" * 65536, endless=True), "longer than 1 MiB"),
+    ],
+)
+async def test_an_answer_that_is_none_is_a_warning_of_one_harmless_line(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, app: Any, says: str
+) -> None:
+    monkeypatch.setattr("kagent_engine.tools.mcp_sdk._LONGEST_ANSWER", 1024 * 1024)
+    async with serve(app) as url, opened({"params": {"url": f"{url}/mcp"}}) as server:
+        tools, (warning,) = await server.tools(CONTEXT)
+    assert not tools
+    assert says in warning.message
+    assert warning.message.isprintable()
+
+
+def test_the_words_of_a_fault_are_one_line_without_control_characters() -> None:
+    from kagent_engine.tools.mcp_sdk import explain
+
+    assert explain(RuntimeError("\x1b[2Jbad\nsecond")) == "\N{REPLACEMENT CHARACTER}[2Jbad"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_a_result_of_several_megabytes_arrives_whole(serve: Any, as_json: bool) -> None:
+    server = MCPServer("big")
+
+    @server.tool()
+    def big() -> str:  # pyright: ignore[reportUnusedFunction]
+        return "x" * 5_000_000
+
+    app = server.streamable_http_app(json_response=as_json)
+    async with serve(app) as url, opened({"params": {"url": f"{url}/mcp"}}) as source:
+        result = await call(source, "big", {})
+    assert len(result.response["content"][0]["text"]) == 5_000_000
+    assert result.truncated
