@@ -24,7 +24,7 @@ from kagent_engine.cli import main
 from kagent_engine.errors import ConfigError
 from kagent_engine.settings import PathMap
 from kagent_engine.skills_init import run_skills_init
-from kagent_engine.skills_init.archives import unpack_tar
+from kagent_engine.skills_init.archives import unpack_tar, unpack_zip
 from kagent_engine.skills_init.plan import SkillNotFetched
 from kagent_engine.skills_init.registry import Reference
 
@@ -297,3 +297,14 @@ async def test_s3_gives_an_archive_or_all_below_a_prefix(
     assert await _served(bucket, pull) == 0
     assert (tmp_path / "skills" / "dir" / "sub" / "x").read_bytes() == b"x"
     assert (tmp_path / "skills" / "a" / "SKILL.md").read_bytes() == SKILL
+
+
+def test_a_damaged_zip_is_said_to_be_damaged(tmp_path: Path) -> None:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("SKILL.md", "abc" * 5000)
+    damaged = bytearray(whole.getvalue())
+    damaged[40:60] = b"\xff" * 20
+    (tmp_path / "a.zip").write_bytes(damaged)
+    with pytest.raises(SkillNotFetched, match="cannot be unpacked"):
+        unpack_zip(tmp_path / "a.zip", tmp_path / "out")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,8 @@ __all__ = ["unpack_tar", "unpack_zip"]
 _MOST_BYTES: Final = 1024 * 1024 * 1024
 _MOST_FILES: Final = 100_000
 _WHITEOUT: Final = ".wh."
+# The decompressors' own faults are no OSErrors.
+_DAMAGED: Final = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 
 def unpack_tar(file: Path, folder: Path, *, layer: bool = False) -> None:
@@ -34,7 +38,7 @@ def unpack_tar(file: Path, folder: Path, *, layer: bool = False) -> None:
                     continue
                 # "data" refuses devices, absolute names and links that lead outside (PEP 706).
                 archive.extract(member, folder, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, *_DAMAGED) as error:
         raise SkillNotFetched(f"the archive cannot be unpacked: {error}") from error
 
 
@@ -53,7 +57,7 @@ def unpack_zip(file: Path, folder: Path) -> None:
                 if member.filename.startswith("/") or ".." in Path(member.filename).parts:
                     raise SkillNotFetched(f"the archive holds '{member.filename}', which leads outside of it")
                 archive.extract(member, folder)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, *_DAMAGED) as error:
         raise SkillNotFetched(f"the archive cannot be unpacked: {error}") from error
 
 
