@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
@@ -263,25 +264,26 @@ def test_an_archive_that_leads_outside_is_refused_or_stays_inside(tmp_path: Path
 
 
 async def test_s3_gives_an_archive_or_all_below_a_prefix(
-    fetch: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fetch: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pytest.importorskip("boto3", reason="kagent-engine[aws] is not installed")
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("SKILL.md", SKILL)
-    objects = {"/b/dir/SKILL.md": SKILL, "/b/dir/sub/x": b"x", "/b/a.zip": packed.getvalue()}
+    objects = {"/b/dir/SKILL.md": SKILL, "/b/dir/sub/é +&.txt": b"x", "/b/a.zip": packed.getvalue()}
 
     async def bucket(request: web.BaseRequest) -> web.StreamResponse:
         assert request.headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=id/")
         if "prefix" in request.query:
-            listed = "".join(
-                f"<Contents><Key>{key[3:]}</Key><Size>{len(body)}</Size></Contents>"
-                for key, body in objects.items()
-                if key[3:].startswith(request.query["prefix"])
-            )
-            return web.Response(text=f"<ListBucketResult>{listed}</ListBucketResult>", content_type="application/xml")
-        body = objects[request.path]
-        return web.Response(body=b"" if request.method == "HEAD" else body, headers={"Content-Length": str(len(body))})
+            below = sorted(key for key in objects if key[3:].startswith(request.query["prefix"]))
+            # One object a page.
+            at = int(request.query.get("continuation-token", "0"))
+            key = quote(below[at][3:])
+            more = f"<NextContinuationToken>{at + 1}</NextContinuationToken>" if at + 1 < len(below) else ""
+            entry = f"<Contents><Key>{key}</Key><Size>{len(objects[below[at]])}</Size></Contents>"
+            return web.Response(text=f"<ListBucketResult>{entry}{more}</ListBucketResult>")
+        if request.path not in objects:
+            return web.Response(text="<Error><Code>NoSuchKey</Code></Error>", status=404)
+        return web.Response(body=objects[request.path])
 
     def pull(host: str) -> int:
         os.environ["AWS_ENDPOINT_URL_S3"] = f"http://{host}"
@@ -295,8 +297,11 @@ async def test_s3_gives_an_archive_or_all_below_a_prefix(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     assert await _served(bucket, pull) == 0
-    assert (tmp_path / "skills" / "dir" / "sub" / "x").read_bytes() == b"x"
+    assert (tmp_path / "skills" / "dir" / "sub" / "é +&.txt").read_bytes() == b"x"
     assert (tmp_path / "skills" / "a" / "SKILL.md").read_bytes() == SKILL
+    objects.pop("/b/a.zip")
+    assert await _served(bucket, pull) == 1
+    assert "S3 answered 404 NoSuchKey; check bucket and key" in caplog.text
 
 
 def test_a_damaged_zip_is_said_to_be_damaged(tmp_path: Path) -> None:

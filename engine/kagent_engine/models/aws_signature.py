@@ -37,13 +37,16 @@ def signed_headers(
     sent = {"x-amz-date": moment, **{name.lower(): value for name, value in (headers or {}).items()}}
     if keys.session:
         sent["x-amz-security-token"] = keys.session
+    digest = hashlib.sha256(body).hexdigest()
+    if service == "s3":
+        sent["x-amz-content-sha256"] = digest
     signed = {"host": parts.netloc.rpartition("@")[2], **sent}
     names = ";".join(sorted(signed))
     canonical = "\n".join(
         (
             method,
             # Every service but S3 escapes the escapes once more.
-            quote(parts.path or "/", safe="/-_.~"),
+            quote(parts.path or "/", safe="/-_.~" if service != "s3" else "/-_.~%"),
             "&".join(
                 f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"
                 for name, value in sorted(parse_qsl(parts.query, keep_blank_values=True))
@@ -51,7 +54,7 @@ def signed_headers(
             *(f"{name}:{' '.join(signed[name].split())}" for name in sorted(signed)),
             "",
             names,
-            hashlib.sha256(body).hexdigest(),
+            digest,
         )
     )
     scope = f"{moment[:8]}/{region}/{service}/aws4_request"

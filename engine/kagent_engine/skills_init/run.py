@@ -60,7 +60,7 @@ def _fetch_all(plan: Plan, paths: PathMap, scratch: Path) -> None:
 
         _into(image.dest, image.image, paths, pull)
     for thing in plan.s3:
-        _into(thing.dest, thing.uri, paths, lambda dest, thing=thing: fetch_s3(thing, dest))
+        _into(thing.dest, thing.uri, paths, lambda dest, thing=thing: asyncio.run(fetch_s3(thing, dest)))
 
 
 def _into(dest: str, source: str, paths: PathMap, fetch: Callable[[Path], None]) -> None:

@@ -51,6 +51,22 @@ def test_requests_are_signed_as_amazon_signs_them(
     assert signed.get("x-amz-security-token", "") == session
 
 
+# Both from "Signature Calculations for the Authorization Header" of Amazon's S3 API reference.
+@pytest.mark.parametrize(
+    ("path", "headers", "signature"),
+    [
+        ("test.txt", {"Range": "bytes=0-9"}, "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"),
+        ("?max-keys=2&prefix=J", {}, "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
+    ],
+)
+def test_requests_to_s3_are_signed_as_amazon_shows(path: str, headers: dict[str, str], signature: str) -> None:
+    keys = AwsKeys("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+    url = f"https://examplebucket.s3.amazonaws.com/{path}"
+    moment = datetime(2013, 5, 24, tzinfo=UTC)
+    signed = signed_headers("GET", url, b"", keys, region="us-east-1", service="s3", headers=headers, now=moment)
+    assert signed["Authorization"].endswith(f"Signature={signature}")
+
+
 def test_keys_are_not_shown() -> None:
     assert SECRET not in repr(AwsKeys(ACCESS, SECRET, "session"))
 
