@@ -1,8 +1,8 @@
 """``kagent-engine mcp-bridge``: a stdio MCP server behind ``/mcp`` (streamable HTTP) and ``/sse``.
 
 Requests of any number of HTTP sessions, of both protocol eras, go to the one server as they are; progress and
-cancellation pass through. ``/health`` is true only while the server is there. Not bridged: what a server asks or tells
-its client of its own accord under the older protocol (sampling, elicitation, roots, list-changed notifications).
+cancellation pass through, and to the caller whose call it is: sampling, elicitation and log messages of the older
+protocol. ``/health`` is true only while the server is there. Not bridged: roots and list-changed notifications.
 """
 
 from __future__ import annotations

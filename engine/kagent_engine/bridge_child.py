@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
+from kagent_engine.bridge_callers import Callers
 from kagent_engine.bridge_command import BridgeCommand
 from kagent_engine.bridge_stdio import StdioProcess
 from kagent_engine.errors import KagentError
@@ -52,6 +53,7 @@ class Child:
         self.tools: dict[str, Tool] = {}
         self.starts = 0
         self.ready = asyncio.Event()
+        self.callers = Callers()
         self._sleep = sleep
         self._session: ClientSession | None = None
         self._process: StdioProcess | None = None
@@ -140,7 +142,10 @@ class Child:
             from mcp import Client, MCPError
 
             try:
-                async with Client(process.streams(), mode="auto", cache=None) as client:
+                async with Client(
+                    process.streams(), mode="auto", cache=None, sampling_callback=self.callers.sample,
+                    elicitation_callback=self.callers.elicit, logging_callback=self.callers.log,
+                ) as client:  # fmt: skip
                     yield process, client
             except MCPError as error:
                 raise RuntimeError(error.message) from error

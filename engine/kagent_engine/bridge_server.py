@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp.shared.exceptions import MCPDeprecationWarning
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -72,7 +74,9 @@ def _server(child: Child) -> Server[Any]:
         tool = child.tools.get(name)
         return tool.input_schema if tool else None
 
-    return Server(
+    # The older protocol's log levels are what the SDK calls deprecated; servers of that time still have them.
+    warnings.simplefilter("ignore", MCPDeprecationWarning)
+    return Server(  # pyright: ignore[reportDeprecated]
         info.name if info else child.command.name,
         version=info.version if info else "",
         title=info.title if info else None,
@@ -86,6 +90,7 @@ def _server(child: Child) -> Server[Any]:
         on_list_prompts=handlers.list_prompts if offered.prompts is not None else None,
         on_get_prompt=handlers.get_prompt if offered.prompts is not None else None,
         on_completion=handlers.complete if offered.completions is not None else None,
+        on_set_logging_level=handlers.set_logging_level if offered.logging is not None else None,
     )
 
 
@@ -106,11 +111,12 @@ class _Handlers:
     ) -> types.CallToolResult | types.InputRequiredResult:
         try:
             session = await self._child.session()
-            return await session.call_tool(
-                params.name, params.arguments, input_responses=params.input_responses,
-                request_state=params.request_state, allow_input_required=True,
-                progress_callback=ctx.session.report_progress if _wants_progress(ctx) else None,
-            )  # fmt: skip
+            with self._child.callers.during(ctx):
+                return await session.call_tool(
+                    params.name, params.arguments, input_responses=params.input_responses,
+                    request_state=params.request_state, allow_input_required=True,
+                    progress_callback=ctx.session.report_progress if _wants_progress(ctx) else None,
+                )  # fmt: skip
         except ChildFailed as error:
             return _failed(str(error))
         except MCPError as error:
@@ -148,6 +154,11 @@ class _Handlers:
             params.name, params.arguments, input_responses=params.input_responses, request_state=params.request_state,
             allow_input_required=True,
         )  # fmt: skip
+
+    async def set_logging_level(self, ctx: _Context, params: types.SetLevelRequestParams) -> types.EmptyResult:
+        """The server has one level for all its callers: the last one asked for."""
+        session = await self._child.session()
+        return await session.set_logging_level(params.level)  # pyright: ignore[reportDeprecated] - as above
 
     async def complete(self, ctx: _Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         session = await self._child.session()

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import mcp_types as types
 import pytest
 
 from kagent_api.engine_config import McpTools, StdioTools
@@ -109,6 +110,17 @@ async def reached(script: str, way: str) -> AsyncGenerator[ToolSource]:
             await server.aclose()
 
 
+@asynccontextmanager
+async def bridge_to(script: str) -> AsyncGenerator[str]:
+    """Serve the server, which speaks stdio, through our bridge; yield its address."""
+    port = free_port()
+    main = "import sys; from kagent_engine.cli import main; sys.exit(main())"
+    node = shutil.which("node") or "node"
+    command = [sys.executable, "-c", main, "mcp-bridge", "--port", str(port), "--", node, script, "stdio"]
+    async with listening(command, port):
+        yield f"http://127.0.0.1:{port}/mcp"
+
+
 @pytest.mark.parametrize("way", ["stdio", "sse", "streamableHttp", "bridge"])
 async def test_every_kind_of_answer_arrives(script: str, way: str) -> None:
     steps: list[tuple[float, float | None]] = []
@@ -141,3 +153,27 @@ async def test_every_kind_of_answer_arrives(script: str, way: str) -> None:
         assert (await call("get-sum", a="two", b=3)).is_error
         await call("trigger-long-running-operation", duration=0.1, steps=2)
     assert steps == [(1.0, 2.0), (2.0, 2.0)]
+
+
+async def test_sampling_and_elicitation_reach_the_caller_through_the_bridge(script: str) -> None:
+    from mcp import Client
+
+    async def sample(context: object, params: types.CreateMessageRequestParams) -> types.CreateMessageResult:
+        del context, params
+        answer = types.TextContent(type="text", text="forty-two")
+        return types.CreateMessageResult(role="assistant", content=answer, model="m")
+
+    async def elicit(context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+        del context, params
+        return types.ElicitResult(action="accept", content={"name": "Ada", "check": True})
+
+    async with (
+        bridge_to(script) as url,
+        Client(url, mode="legacy", sampling_callback=sample, elicitation_callback=elicit) as client,
+    ):
+        tools = {tool.name for tool in (await client.list_tools()).tools}
+        assert {"trigger-sampling-request", "trigger-elicitation-request"} <= tools
+        said = await client.call_tool("trigger-sampling-request", {"prompt": "How much?", "maxTokens": 5})
+        assert "forty-two" in said.content[0].model_dump_json()
+        said = await client.call_tool("trigger-elicitation-request", {})
+        assert "Ada" in "".join(block.model_dump_json() for block in said.content)
