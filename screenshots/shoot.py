@@ -80,9 +80,51 @@ def _walk(terminal: Terminal, size: str) -> None:
     _save(terminal, f"xray-{size}")
     terminal.send("\x1b")
     terminal.until("NAME")
+    terminal.send("x")
+    terminal.until("What it needs")
+    terminal.settle()
+    _save(terminal, f"why-{size}")
+    terminal.send("\x1b")
+    terminal.until("NAME")
+    terminal.send("l")
+    terminal.until("log")
+    terminal.settle()
+    _save(terminal, f"logs-{size}")
+    terminal.send("\x1b")
+    terminal.until("NAME")
     terminal.send("?")
     terminal.settle()
     _save(terminal, f"help-{size}")
+    terminal.send("\x1b")
+    terminal.until("NAME")
+    for name, sign in (("models", "PROVIDER"), ("servers", "URL|TRANSPORT")):
+        terminal.send(f":{name}\r")
+        terminal.until(sign)
+        terminal.settle()
+        _save(terminal, f"{name}-{size}")
+    terminal.send(":sessions\r")
+    terminal.until("What time is it")
+    terminal.settle()
+    _save(terminal, f"sessions-{size}")
+    terminal.send("\x1b")
+    terminal.until("NAME")
+    _panes(terminal, size)
+
+
+def _panes(terminal: Terminal, size: str) -> None:
+    """Chat with four agents side by side, one question to all."""
+    terminal.send(":agents\r")
+    terminal.until("time-agent")
+    terminal.send("/\x15\r")  # ctrl+u: the filter emptied
+    terminal.until("qa-assistant")
+    terminal.send("g")
+    terminal.send("    c")  # four rows marked
+    terminal.until("write to the agent")
+    if size == "140x40":
+        terminal.send("\x14")  # ctrl+t: side by side
+        terminal.until(lambda text: text.count("new session") == 4)
+    terminal.settle()
+    _save(terminal, f"panes-{size}")
 
 
 def _save(terminal: Terminal, name: str) -> None:
