@@ -6,7 +6,8 @@ Ours and upstream's answer alike. What an answer lacks stays empty; nothing here
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -15,8 +16,9 @@ import httpx
 
 from kagent_api.errors import ObjectRef
 from kagent_api.names import NAMESPACE_SEPARATOR, agent_id
-from kagent_tui.chat.errors import AgentUnreachable
+from kagent_tui.chat.errors import AgentNotFound, AgentUnreachable
 from kagent_tui.chat.jsonvalue import JsonObject, object_of, objects_in, text_of
+from kagent_tui.chat.sse import EventTooLarge, data_of_events
 from kagent_tui.chat.target import DEFAULT_USER
 from kagent_tui.chat.transport import failure
 
@@ -24,6 +26,9 @@ __all__ = ["SESSION", "Gateway", "SessionInfo", "Share", "agent_named", "agent_o
 
 SESSION: Final = "Session"
 _TIMEOUT: Final = httpx.Timeout(10.0)
+# Ours says every 15 s that it is still there.
+_STREAM_TIMEOUT: Final = httpx.Timeout(10.0, read=40.0)
+_APPROVALS: Final = "api/kagent-tui/v1/approvals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,31 @@ class Gateway:
         states = (text_of(object_of(task.get("status")).get("state")) for task in tasks)
         return [state.removeprefix("TASK_STATE_").lower().replace("_", "-") for state in states]
 
+    async def approvals(self) -> AsyncGenerator[dict[str, SessionInfo]]:
+        """Yield the user's sessions that wait, by id, now and after every change; ``updated`` is since when.
+
+        Raises:
+            AgentNotFound: this controller has no such route, as upstream's.
+            ChatError: it does not answer, or the stream broke.
+        """
+        headers = {"X-User-Id": self.user, "Accept": "text/event-stream", "Accept-Encoding": "identity"}
+        tasks: dict[str, SessionInfo] = {}
+        try:
+            async with self._http.stream(
+                "GET", self._root + _APPROVALS, headers=headers, timeout=_STREAM_TIMEOUT
+            ) as response:
+                if response.status_code >= 400:
+                    raise failure(response.status_code, await response.aread(), ObjectRef("", "", ""))
+                # A web UI in front of a controller answers every path with its page.
+                if "text/event-stream" not in response.headers.get("content-type", ""):
+                    raise AgentNotFound("this controller does not stream what waits")
+                async with aclosing(data_of_events(response.aiter_bytes())) as events:
+                    async for data in events:
+                        _follow(tasks, data)
+                        yield {one.id: one for one in tasks.values()}
+        except (httpx.RequestError, httpx.StreamError, EventTooLarge) as error:
+            raise AgentUnreachable(f"the stream of what waits broke ({error or type(error).__name__})") from error
+
     async def rename(self, session_id: str, title: str) -> None:
         """Give a session another title. Raises ChatError."""
         await self._ask("PUT", f"api/sessions/{quote(session_id, safe='')}", {"name": title})
@@ -143,6 +173,26 @@ class Gateway:
             return object_of(json.loads(response.content or b"{}"))
         except (ValueError, RecursionError):
             return {}
+
+
+def _follow(tasks: dict[str, SessionInfo], data: str) -> None:
+    """Take one event: a list is everything that waits, an item without a state has gone."""
+    try:
+        told: object = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    items = objects_in(told) or [object_of(told)]
+    if isinstance(told, list):
+        tasks.clear()
+    for item in items:
+        task, session = text_of(item.get("id")), text_of(item.get("session_id"))
+        if "state" not in item:
+            tasks.pop(task, None)
+        # What others shared is theirs: their session cannot be read as this user's.
+        elif task and session and not item.get("share_token"):
+            since = text_of(item.get("since"))
+            title, agent = text_of(item.get("session_name")), text_of(item.get("agent_id"))
+            tasks[task] = SessionInfo(session, title, agent, since, since)
 
 
 def _share(item: JsonObject) -> Share:

@@ -1,7 +1,8 @@
 """Everything that waits for a decision, over all agents and sessions, whether or not its chat is open.
 
-No controller tells by itself that something waits, so the sessions are asked at a stated interval: only those that
-changed since they were last looked at. An answer goes the way a chat's answer goes, so both engines take it.
+Our gateway tells what waits as it changes. Upstream's controller does not, so its sessions are asked at a stated
+interval: only those that changed since they were last looked at. An answer goes the way a chat's
+answer goes, so both engines take it.
 """
 
 from __future__ import annotations
@@ -60,6 +61,9 @@ class Inbox:
         self.waiting: dict[str, Waiting] = {}
         self.error: KagentError | None = None
         self.looked = False
+        self.told = False
+        """The gateway itself tells what waits; nothing is asked at an interval."""
+        self._listening: asyncio.Task[None] | None = None
 
     def turn_to(self, gateway: Gateway) -> None:
         """Look at another user's sessions from now on."""
@@ -67,13 +71,45 @@ class Inbox:
         self._settled.clear()
         self.waiting.clear()
         self.looked = False
+        if self._listening is not None:
+            self._listening.cancel()
         self._changed()
 
     async def run(self) -> None:
-        """Look again and again until cancelled."""
+        """Follow what the gateway tells, or look again and again where it does not, until cancelled."""
         while True:
-            await self.look()
-            await self._sleep(INTERVAL_SECONDS)
+            gateway = self._gateway
+            self._listening = asyncio.create_task(self._listen(gateway))
+            try:
+                await asyncio.wait({self._listening})
+            finally:
+                self._listening.cancel()
+                self.told = False
+            if not self._listening.cancelled():
+                self._listening.result()
+            if gateway is self._gateway:
+                await self.look()
+                await self._sleep(INTERVAL_SECONDS)
+
+    async def _listen(self, gateway: Gateway) -> None:
+        """Show what the gateway tells until its stream ends."""
+        try:
+            async with aclosing(gateway.approvals()) as stream:
+                async for sessions in stream:
+                    self.told = True
+                    before = (set(self.waiting), self.error, self.looked)
+                    self.waiting = {
+                        key: one for key, one in self.waiting.items() if key in sessions or one.conversation.busy
+                    }
+                    unread = [one for one in sessions.values() if not await self._read(one)]
+                    self.error, self.looked = None, True
+                    if before != (set(self.waiting), self.error, self.looked):
+                        self._changed()
+                    if unread:
+                        # Its agent is not known yet, or does not answer: the stream would not tell of it again.
+                        return
+        except KagentError as error:
+            logger.info("what waits is not told: %s", error)
 
     async def look(self) -> None:
         """Look once; an error is kept in ``error`` and what was known stays."""
@@ -129,14 +165,22 @@ class Inbox:
             if last in _ENDED:
                 self._settled[session.id] = session.updated
             return
+        await self._read(session)
+
+    async def _read(self, session: SessionInfo) -> bool:
+        """Read what a session waits for; False if it cannot be read now."""
+        known = self.waiting.get(session.id)
+        if known is not None and (known.conversation.busy or known.session.updated == session.updated):
+            return True
         agent = self._agent_of(session.agent_id)
-        if agent is None or (known is not None and known.session.updated == session.updated):
-            return
+        if agent is None:
+            return False
         try:
             conversation = await self._converse(agent, session.id)
             await conversation.history()
         except KagentError as error:
             logger.info("session %s of %s waits but cannot be read: %s", session.id, agent, error)
-            return
+            return False
         if conversation.pause:
             self.waiting[session.id] = Waiting(session, agent, conversation)
+        return True

@@ -68,6 +68,8 @@ class InboxScreen(RowsScreen):
         if not inbox.looked:
             return [line(Span("asking the gateway", Tone.DIM))]
         every = f"sessions are looked at every {INTERVAL_SECONDS:.0f} s; R looks now"
+        if inbox.told:
+            every = "the gateway tells at once when something does; R looks now"
         return [line(Span("Nothing waits for your decision")), line(Span(every, Tone.DIM))]
 
     @property

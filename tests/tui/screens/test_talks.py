@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,20 @@ TextOf = Callable[[KagentApp], str]
 SIZE = (100, 30)
 
 
+class Told(httpx.AsyncByteStream):
+    """What our gateway tells of what waits, as long as the test says it."""
+
+    def __init__(self) -> None:
+        self.frames: asyncio.Queue[str] = asyncio.Queue()
+
+    def tell(self, event: str, data: object) -> None:
+        self.frames.put_nowait(f"event: {event}\ndata: {json.dumps(data)}\n\n")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            yield (await self.frames.get()).encode()
+
+
 class FakeGateway:
     """Two sessions, one of which waits for a decision, behind the API server's proxy."""
 
@@ -41,6 +56,8 @@ class FakeGateway:
         ]  # fmt: skip
         self.waits = True
         self.down = False
+        self.stream: Told | None = None
+        self.listed = 0
         self.sent: list[dict[str, Any]] = []
 
     def answer(self, request: httpx.Request) -> httpx.Response:
@@ -48,7 +65,12 @@ class FakeGateway:
         if self.down:
             return httpx.Response(503, json={"message": "no endpoints available for service"})
         match path.split("/"):
+            case ["api", "kagent-tui", "v1", "approvals"]:
+                if self.stream is None:
+                    return httpx.Response(404, text="404 page not found")
+                return httpx.Response(200, stream=self.stream, headers={"content-type": "text/event-stream"})
             case ["api", "sessions"]:
+                self.listed += 1
                 return httpx.Response(200, json={"error": False, "data": self.sessions})
             case ["api", "sessions", session, "tasks"]:
                 return httpx.Response(200, json={"data": [self._task(session)]})
@@ -125,6 +147,28 @@ async def test_what_waits_is_counted_decided_and_written_down(
     assert (record.agent, record.tool, record.decision, record.reason, record.via) == (
         "kagent/k8s-agent", "delete_pod", "rejected", "no", "inbox",
     )  # fmt: skip
+
+
+async def test_our_gateway_tells_what_waits_and_no_session_is_asked(
+    app: KagentApp, gateway: FakeGateway, until: Until, text_of: TextOf
+) -> None:
+    gateway.stream = told = Told()
+    item = {
+        "id": "t-s1", "session_id": "s1", "session_name": "pods", "agent_id": "kagent__NS__k8s_agent",
+        "state": "input-required", "since": "2027-01-15T07:50:00Z",
+    }  # fmt: skip
+    told.tell("snapshot", [item])
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: "approvals 1" in text_of(app))
+        await pilot.press("A")
+        await until(pilot, lambda: isinstance(app.screen, InboxScreen) and "call delete_pod" in text_of(app))
+        told.tell("added", item | {"id": "t-s9", "session_id": "s9", "share_token": "x"})
+        told.tell("removed", {"id": "t-s1", "session_id": "s1"})
+        await until(pilot, lambda: "Nothing waits" in text_of(app))
+        assert "the gateway tells" in text_of(app)
+        told.tell("added", item)
+        await until(pilot, lambda: "call delete_pod" in text_of(app))
+    assert gateway.listed == 0
 
 
 async def test_what_was_decided_elsewhere_leaves_the_inbox(
