@@ -25,6 +25,7 @@ from kagent_operator.translate.agent_models import fallback_names, model_config_
 from kagent_operator.translate.deployment import deployment_block
 from kagent_operator.translate.fields import JsonObject, flag, mapping, rows, section, string_map, text
 from kagent_operator.translate.references import check_cross_namespace
+from kagent_operator.translate.settings import ENGINE_ANNOTATION, Profile
 from kagent_operator.translate.tools import tool_servers
 
 __all__ = ["AgentReconciler"]
@@ -103,19 +104,17 @@ class AgentReconciler:
             draft.without("ToolsDrifted")
 
     def _unsupported(self, agent: JsonObject, view: View, draft: StatusDraft) -> None:
-        declarative = mapping(agent, "spec", "declarative")
-        ignored: list[str] = []
         live = view.get("Deployment", text(agent, "metadata", "namespace"), text(agent, "metadata", "name"))
         profile = engine_of(agent, live, self._context.settings).profile
-        if profile == "upstream" and text(declarative, "runtime") == "go":
-            if flag(declarative, "executeCodeBlocks"):
-                ignored.append("executeCodeBlocks")
-            if section(declarative, "context", "compaction") is not None:
-                ignored.append("context.compaction")
+        ignored = _ignored(agent, profile)
         if not ignored:
             draft.without("UnsupportedFeatures")
             return
-        message = f"upstream's go runtime ignores {' and '.join(ignored)}; use runtime: python"
+        listed = " and ".join(ignored)
+        if profile == "upstream":
+            message = f"upstream's go runtime ignores {listed}; use runtime: python"
+        else:
+            message = f"our engine does not act on {listed}; {ENGINE_ANNOTATION}: upstream would run upstream's"
         draft.condition("UnsupportedFeatures", "True", "UnsupportedFeatures", message)
 
     def _ready(self, key: Key, view: View, draft: StatusDraft, failure: KagentError | None) -> None:
@@ -173,3 +172,22 @@ def _model_configs(agent: JsonObject, context: Context) -> list[str]:
         *fallback_names(agent),
     ]
     return list(dict.fromkeys(name for name in names if name))
+
+
+def _ignored(agent: JsonObject, profile: Profile) -> list[str]:
+    """Return the settings of an agent that its engine reads and does not act on."""
+    declarative = mapping(agent, "spec", "declarative")
+    if profile == "upstream":
+        if text(declarative, "runtime") != "go":
+            return []
+        found = {
+            "executeCodeBlocks": flag(declarative, "executeCodeBlocks"),
+            "context.compaction": section(declarative, "context", "compaction") is not None,
+        }
+    else:
+        found = {
+            "executeCodeBlocks": flag(declarative, "executeCodeBlocks"),
+            "shareTools": flag(declarative, "shareTools"),
+            "sandbox.network": bool(declarative) and section(agent, "spec", "sandbox", "network") is not None,
+        }
+    return [name for name, wanted in found.items() if wanted]

@@ -136,6 +136,24 @@ async def test_a_reference_made_before_its_target_becomes_ready_by_itself(world:
         await world.until(lambda: world.cluster.has("Deployment", "helper"))
 
 
+async def test_settings_that_the_engine_does_not_act_on_are_named_until_they_go(world: Any) -> None:
+    for obj in (key_secret(), model()):
+        await world.cluster.put(obj)
+    asked = agent(executeCodeBlocks=True, shareTools=True)
+    asked["spec"]["sandbox"] = {"network": {"allowedDomains": ["example.com"]}}
+    await world.cluster.put(asked)
+
+    def said() -> JsonObject:
+        return world.cluster.condition("Agent", "helper", "UnsupportedFeatures")
+
+    async with world.running():
+        await world.until(lambda: said()["status"] == "True")
+        assert "executeCodeBlocks and shareTools and sandbox.network" in said()["message"]
+        assert "kagent-tui.dev/engine: upstream" in said()["message"]
+        await world.cluster.put(agent())
+        await world.until(lambda: said()["status"] == "")
+
+
 async def test_a_missing_default_model_is_named(world: Any) -> None:
     await world.cluster.put(agent())
     async with world.running():
