@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kagent_api.errors import KagentError, ObjectRef
 from kagent_api.names import TOOLS_LABEL
 from kagent_tui.cluster.errors import ReadOnly
+from kagent_tui.cluster.heartbeat import Heartbeat
 from kagent_tui.cluster.kinds import (
     AGENT,
     CONFIGMAP,
@@ -85,7 +86,15 @@ class Cluster:
         self._cached: dict[str, set[ObjectRef]] = {}
         self._cached_at = 0.0
         self._rest: Iterator[Kept] = iter(())
-        self.permissions = Permissions(client, lambda: on_link() if on_link is not None else None)
+        self._heartbeat = Heartbeat(client.version, self._heard, self._tell_link)
+        self.permissions = Permissions(client, self._tell_link)
+
+    def _tell_link(self) -> None:
+        if self._on_link is not None:
+            self._on_link()
+
+    def _heard(self) -> float:
+        return max((reflector.state.last_event for reflector in self._reflectors.values()), default=0.0)
 
     @property
     def context(self) -> str:
@@ -110,6 +119,8 @@ class Cluster:
         """How the connection is now."""
         states = {name: reflector.state for name, reflector in self._reflectors.items()}
         link = summarise(states, [name for name, kind in self._kinds.items() if kind in ESSENTIAL])
+        if self._heartbeat.error is not None and link.status == "live":
+            link = replace(link, status="lost", error=self._heartbeat.error)
         return replace(link, cached=self._cached_at) if self._cached and link.status != "refused" else link
 
     def link_of(self, kinds: tuple[str, ...]) -> Link:
@@ -172,6 +183,7 @@ class Cluster:
         """Watch everything inside this block; afterwards nothing of it is left."""
         self._start()
         self._spawn(self._preload_rest(self._rest))
+        self._spawn(self._heartbeat.run())
         try:
             yield
         finally:
@@ -207,8 +219,7 @@ class Cluster:
 
         def state_changed(state: LinkState) -> None:
             self._confirm(name)
-            if self._on_link is not None:
-                self._on_link()
+            self._tell_link()
 
         reflector = Reflector(
             self.client, resource_of(kind), namespace, label_selector=labels, on_delta=told, on_state=state_changed

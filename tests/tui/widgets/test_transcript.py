@@ -115,6 +115,7 @@ async def test_cards_are_chosen_and_unfolded_with_keys(until: Until, text_of: Te
         for number in range(2):
             page.view.changed(page.transcript.apply(ToolCall(f"c{number}", f"tool{number}", {"key": "value"}), 0.0))
         page.view.focus()
+        await until(pilot, lambda: "tool tool1" in text_of(page))
         await pilot.press("j", "j", "enter")
         await until(pilot, lambda: "▾ tool tool1" in text_of(page))
         assert "▸ tool tool0" in text_of(page)
