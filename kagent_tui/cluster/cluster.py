@@ -117,16 +117,16 @@ class Cluster:
     @property
     def link(self) -> Link:
         """How the connection is now."""
-        states = {name: reflector.state for name, reflector in self._reflectors.items()}
-        link = summarise(states, [name for name, kind in self._kinds.items() if kind in ESSENTIAL])
-        if self._heartbeat.error is not None and link.status == "live":
-            link = replace(link, status="lost", error=self._heartbeat.error)
+        link = self.link_of(ESSENTIAL)
         return replace(link, cached=self._cached_at) if self._cached and link.status != "refused" else link
 
     def link_of(self, kinds: tuple[str, ...]) -> Link:
         """How the collections of these kinds are now."""
         states = {name: reflector.state for name, reflector in self._reflectors.items()}
-        return summarise(states, [name for name, kind in self._kinds.items() if kind in kinds])
+        link = summarise(states, [name for name, kind in self._kinds.items() if kind in kinds])
+        if self._heartbeat.error is not None and link.status == "live":
+            return replace(link, status="lost", error=self._heartbeat.error)
+        return link
 
     def synced(self, kinds: tuple[str, ...]) -> bool:
         """Tell whether at least one collection of these kinds has been read."""
